@@ -1,0 +1,63 @@
+/** One attempt's result. `failed` is final: waiting longer cannot help. */
+export type Outcome =
+  | { readonly status: "ready"; readonly detail: string }
+  | { readonly status: "pending"; readonly reason: string }
+  | { readonly status: "failed"; readonly reason: string; readonly fix?: string };
+
+/** One attempt. It settles when `signal` aborts, and never rejects. */
+export type Probe = (signal: AbortSignal) => Promise<Outcome>;
+
+/** Where a TCP service listens, and the file that holds its password (never the password itself). */
+interface Endpoint {
+  readonly host: string;
+  readonly port: number;
+  readonly passwordFile?: string;
+}
+
+/**
+ * What "works" means for one service, as JSON: a resource input, diffed and printed.
+ * A new kind is a member here, a file beside this one and a line in run.ts.
+ */
+export type Check =
+  /** 200 (or `status`), and the JSON body holds every pair of `json` at its top level. A redirect is no success. */
+  | {
+      readonly kind: "http";
+      readonly url: string;
+      readonly status?: number;
+      readonly json?: Readonly<Record<string, string | number | boolean>>;
+      /** Exact header that proves who answers, e.g. the stack's owner id in nginx's own location. */
+      readonly header?: { readonly name: string; readonly value: string };
+    }
+  /** A row selected after a login over TCP. */
+  | ({ readonly kind: "postgres"; readonly user: string; readonly database: string } & Endpoint)
+  /** A key set, read and removed; `policy` is the eviction policy that the role needs. */
+  | ({ readonly kind: "redis"; readonly policy: "noeviction" | "allkeys-lfu" } & Endpoint)
+  /** The declared model under its alias, with the declared context size, and one token generated. */
+  | {
+      readonly kind: "llama-server";
+      readonly url: string;
+      readonly alias: string;
+      readonly contextSize: number;
+      readonly apiKeyFile?: string;
+    }
+  /** A broker connection owned by the service's own process tree, and a fresh heartbeat. */
+  | ({ readonly kind: "dramatiq-worker"; readonly processes: number; readonly namespace: string } & Endpoint)
+  /** The port accepts a connection. */
+  | ({ readonly kind: "tcp" } & Endpoint)
+  /** The program ends with exit code 0. */
+  | { readonly kind: "command"; readonly argv: readonly string[]; readonly cwd?: string }
+  /** The process has stayed up for `seconds`: for programs that offer nothing to ask. */
+  | { readonly kind: "alive"; readonly seconds: number };
+
+/** How long to wait, and how often. */
+export interface WaitPolicy {
+  readonly timeoutMs: number;
+  /** Limit of one attempt; an attempt that hangs is `pending`, not the end of the wait. */
+  readonly attemptMs: number;
+}
+
+export interface WaitReport {
+  readonly outcome: Outcome;
+  readonly attempts: number;
+  readonly elapsedMs: number;
+}

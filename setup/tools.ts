@@ -1,0 +1,38 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
+/** Programs that services and the command line need. */
+export const toolNames = [
+  "node",
+  "python",
+  "supervisord",
+  "pulumi",
+  "postgres",
+  "redis",
+  "nginx",
+  "llama-server",
+] as const;
+export type ToolName = (typeof toolNames)[number];
+
+/** One program that set-up found or made. */
+export interface Tool {
+  /** Absolute path of the executable. `postgres` has initdb and psql beside it. */
+  readonly path: string;
+  readonly version: string;
+  /** `host`: was on PATH; `official`: the maker's download; `packages`: from a package registry. */
+  readonly source: "host" | "official" | "packages";
+  /** Variables that the program needs, such as LD_LIBRARY_PATH. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export type Tools = Readonly<Partial<Record<ToolName, Tool>>>;
+
+/** What the last set-up wrote; empty where there was none. */
+export function readTools(cacheDir: string): Tools {
+  try {
+    return JSON.parse(readFileSync(join(cacheDir, "tools.json"), "utf8")) as Tools;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return {};
+    throw error;
+  }
+}
