@@ -4,11 +4,16 @@ export type Outcome =
   | { readonly status: "pending"; readonly reason: string }
   | { readonly status: "failed"; readonly reason: string; readonly fix?: string };
 
+export const ready = (detail: string): Outcome => ({ status: "ready", detail });
+export const pending = (reason: string): Outcome => ({ status: "pending", reason });
+export const failed = (reason: string, fix?: string): Outcome =>
+  fix === undefined ? { status: "failed", reason } : { status: "failed", reason, fix };
+
 /** One attempt. It settles when `signal` aborts, and never rejects. */
 export type Probe = (signal: AbortSignal) => Promise<Outcome>;
 
 /** Where a TCP service listens, and the file that holds its password (never the password itself). */
-interface Endpoint {
+export interface Endpoint {
   readonly host: string;
   readonly port: number;
   readonly passwordFile?: string;
@@ -60,4 +65,9 @@ export interface WaitReport {
   readonly outcome: Outcome;
   readonly attempts: number;
   readonly elapsedMs: number;
+  /** The caller gave up before the deadline; `outcome` is the last one seen. */
+  readonly cancelled?: true;
 }
+
+/** The member of `Check` with this kind. */
+export type CheckOf<Kind extends Check["kind"]> = Extract<Check, { kind: Kind }>;

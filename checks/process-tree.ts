@@ -1,0 +1,78 @@
+import { readdirSync, readFileSync } from "node:fs";
+
+/** What proves that a PID still means the same process. */
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** Clock ticks from boot to its start. */
+  readonly startTime: number;
+  readonly bootId: string;
+  /** One letter, as in proc(5): R, S, D, T … */
+  readonly state: string;
+}
+
+export interface ProcessStat {
+  readonly pid: number;
+  readonly parent: number;
+  readonly state: string;
+  readonly startTime: number;
+}
+
+/** Dead for every purpose, although `kill(pid, 0)` succeeds. */
+const DEAD_STATES = "ZXx";
+
+/** Who has this PID now; undefined when nobody does, and for a zombie. */
+export function processIdentity(pid: number): ProcessIdentity | undefined {
+  const stat = readStat(pid);
+  if (stat === undefined || DEAD_STATES.includes(stat.state)) return undefined;
+  const { startTime, state } = stat;
+  return { pid, startTime, state, bootId: bootId() };
+}
+
+/** The process and everything below it, itself first; empty when it does not live. One look at /proc. */
+export function processTree(root: number): readonly number[] {
+  const stats = readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map((name) => readStat(Number(name)))
+    .filter((stat) => stat !== undefined);
+  return treeOf(root, stats);
+}
+
+export function treeOf(root: number, stats: readonly ProcessStat[]): readonly number[] {
+  const living = stats.filter(({ state }) => !DEAD_STATES.includes(state));
+  if (!living.some(({ pid }) => pid === root)) return [];
+  const children = Map.groupBy(living, ({ parent }) => parent);
+  const tree = new Set([root]);
+  // A set grows while it is walked, and takes each PID once.
+  for (const pid of tree) for (const child of children.get(pid) ?? []) tree.add(child.pid);
+  return [...tree];
+}
+
+/** The fields after the last `)`: the name before it may hold anything, also spaces and brackets. */
+export function parseStat(pid: number, text: string): ProcessStat | undefined {
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  const [state, parent] = fields;
+  const startTime = Number(fields[19]);
+  if (state === undefined || parent === undefined || !Number.isSafeInteger(startTime)) return undefined;
+  return { pid, parent: Number(parent), state, startTime };
+}
+
+/** Seconds since the process started. */
+export function upSeconds({ startTime }: Pick<ProcessIdentity, "startTime">): number {
+  const sinceBoot = Number(readFileSync("/proc/uptime", "utf8").split(" ", 1)[0]);
+  return sinceBoot - startTime / TICKS_PER_SECOND;
+}
+
+/** What Linux shows to programs (USER_HZ), on every platform that this project runs on. */
+const TICKS_PER_SECOND = 100;
+
+function readStat(pid: number): ProcessStat | undefined {
+  try {
+    return parseStat(pid, readFileSync(`/proc/${pid}/stat`, "latin1"));
+  } catch {
+    return undefined;
+  }
+}
+
+function bootId(): string {
+  return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+}

@@ -1,0 +1,42 @@
+// A public name: the state of people's stacks holds code that imports this path.
+import type { Check, Probe, WaitPolicy, WaitReport } from "#checks/check.ts";
+import { waitUntilFinal } from "#checks/wait.ts";
+import type { WaitOptions } from "#checks/wait.ts";
+
+/** What a check needs to know about the service beyond its own JSON. */
+export interface ProbeContext {
+  /** PIDs of the service's own processes, its first one first; empty when none runs. */
+  readonly processTree?: () => Promise<readonly number[]>;
+}
+
+/** Each probe's file is imported by its first attempt, so that a preview without changes loads none. */
+export function probeOf(check: Check, context: ProbeContext = {}): Probe {
+  switch (check.kind) {
+    case "http":
+      return async (signal) => (await import("#checks/http.ts")).probeHttp(check, signal);
+    case "postgres":
+      return async (signal) => (await import("#checks/postgres.ts")).probePostgres(check, signal);
+    case "redis":
+      return async (signal) => (await import("#checks/redis.ts")).probeRedis(check, signal);
+    case "llama-server":
+      return async (signal) => (await import("#checks/llama-server.ts")).probeLlamaServer(check, signal);
+    case "dramatiq-worker":
+      return async (signal) =>
+        (await import("#checks/dramatiq-worker.ts")).probeDramatiqWorker(check, signal, context.processTree);
+    case "tcp":
+      return async (signal) => (await import("#checks/tcp.ts")).probeTcp(check, signal);
+    case "command":
+      return async (signal) => (await import("#checks/command.ts")).probeCommand(check, signal);
+    case "alive":
+      return async () => (await import("#checks/alive.ts")).probeAlive(check, context.processTree);
+  }
+}
+
+/** Waits until the check is final or its time is up. Never rejects. */
+export function runCheck(
+  check: Check,
+  policy: WaitPolicy,
+  options: WaitOptions & ProbeContext = {},
+): Promise<WaitReport> {
+  return waitUntilFinal(probeOf(check, options), policy, options);
+}
