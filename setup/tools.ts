@@ -23,14 +23,22 @@ export interface Tool {
   readonly source: "host" | "official" | "packages";
   /** Variables that the program needs, such as LD_LIBRARY_PATH. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Hash of what was asked for; another one means: look again. */
+  readonly key?: string;
+  /** Size and time of the executable when it was found; another one means: look again. */
+  readonly stamp?: string;
 }
 
 export type Tools = Readonly<Partial<Record<ToolName, Tool>>>;
 
+export function toolsFile(cacheDir: string): string {
+  return join(cacheDir, "tools.json");
+}
+
 /** What the last set-up wrote; empty where there was none. */
 export function readTools(cacheDir: string): Tools {
   try {
-    return JSON.parse(readFileSync(join(cacheDir, "tools.json"), "utf8")) as Tools;
+    return JSON.parse(readFileSync(toolsFile(cacheDir), "utf8")) as Tools;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return {};
     throw error;
