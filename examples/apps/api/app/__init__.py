@@ -1,0 +1,1 @@
+"""Questions in, answers out: an API and a worker around one table."""
