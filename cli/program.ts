@@ -1,0 +1,46 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { Command, CommanderError } from "commander";
+import { exitCodeOf, explainError } from "#cli/errors.ts";
+import { projectDir, report } from "#cli/options.ts";
+
+/** One command: its line in the help, and the file that defines its options and does it. */
+export interface CommandEntry {
+  readonly summary: string;
+  readonly load: () => Promise<{ readonly define: (command: Command) => void }>;
+}
+
+/** Runs the command that the arguments name; only its file is loaded. Never throws. */
+export async function runProgram(
+  commands: Readonly<Record<string, CommandEntry>>,
+  args: readonly string[],
+): Promise<number> {
+  try {
+    const program = newProgram();
+    for (const [name, { summary, load }] of Object.entries(commands)) {
+      const command = program.command(name).description(summary);
+      if (args.includes(name)) (await load()).define(command);
+    }
+    await program.parseAsync(args, { from: "user" });
+    return Number(process.exitCode ?? 0);
+  } catch (error) {
+    // Commander has said what is wrong already; its code for that is 1.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    report(explainError(error));
+    return exitCodeOf(error);
+  }
+}
+
+function newProgram(): Command {
+  return new Command("engineroom")
+    .description("Brings up, proves, repairs and takes down a self-hosted AI stack with Pulumi.")
+    .version(versionOfProject())
+    .option("-s, --stack <name>", "the stack; otherwise the one selected last, otherwise local")
+    .option("--no-install", "install nothing: what is missing is an error that names it")
+    .exitOverride();
+}
+
+function versionOfProject(): string {
+  const manifest = JSON.parse(readFileSync(join(projectDir, "package.json"), "utf8")) as { readonly version: string };
+  return manifest.version;
+}

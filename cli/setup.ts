@@ -1,0 +1,35 @@
+import type { Command } from "commander";
+import { globalOptions, projectDir, report } from "#cli/options.ts";
+import { modelFiles } from "#setup/models.ts";
+import { ensurePassphrase } from "#setup/passphrase.ts";
+import { setUp, setUpModel } from "#setup/setup.ts";
+import { type Tool, type Tools, toolNames } from "#setup/tools.ts";
+import { hostPlaces, projectPlaces } from "#stack/places.ts";
+
+export function define(command: Command): void {
+  command.action(async () => {
+    const { env } = process;
+    const { install } = globalOptions(command);
+    const options = { install, projectDir, report, env };
+    const tools = await setUp({ parts: "all", ...options });
+    const models = await Promise.all(modelFiles.map((file) => setUpModel(file, options)));
+    ensurePassphrase(projectPlaces(hostPlaces(env, process.getuid?.() ?? 0), projectDir), env);
+    process.stdout.write(table([...toolRows(tools), ...models.map((path) => ["model", "", "", path])]));
+  });
+}
+
+function toolRows(tools: Tools): readonly (readonly string[])[] {
+  const rows = toolNames.map((name) => [name, tools[name]] as const);
+  return rows.filter((row): row is readonly [(typeof row)[0], Tool] => row[1] !== undefined).map(toRow);
+}
+
+function toRow([name, tool]: readonly [string, Tool]): readonly string[] {
+  return [name, tool.version, tool.source, tool.path];
+}
+
+function table(rows: readonly (readonly string[])[]): string {
+  const all = [["part", "version", "source", "path"], ...rows];
+  const widths = [0, 1, 2].map((column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
+  const lines = all.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  "));
+  return lines.map((line) => `${line.trimEnd()}\n`).join("");
+}
