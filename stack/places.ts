@@ -48,7 +48,8 @@ export function hostPlaces(env: Environment, uid: number): HostPlaces {
   const user = (xdg: string | undefined, fallback: string) => join(xdg ?? join(home, fallback), "engineroom");
   return {
     asRoot,
-    cacheDir: env["ENGINEROOM_CACHE_HOME"] ?? (asRoot ? "/var/cache/engineroom" : user(env["XDG_CACHE_HOME"], ".cache")),
+    cacheDir:
+      env["ENGINEROOM_CACHE_HOME"] ?? (asRoot ? "/var/cache/engineroom" : user(env["XDG_CACHE_HOME"], ".cache")),
     stateHome:
       env["ENGINEROOM_STATE_HOME"] ?? (asRoot ? "/var/lib/engineroom" : user(env["XDG_STATE_HOME"], ".local/state")),
     runtimeHome: env["ENGINEROOM_RUNTIME_HOME"] ?? runtimeHome(env["XDG_RUNTIME_DIR"], uid),

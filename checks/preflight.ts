@@ -1,0 +1,229 @@
+import { accessSync, constants, lstatSync } from "node:fs";
+import { join } from "node:path";
+import { freeBytes } from "#checks/disk.ts";
+import { inspectModelFile } from "#checks/model-file.ts";
+import { listenersOn, type Listener } from "#checks/ports.ts";
+import { processTree } from "#checks/process-tree.ts";
+import type { World } from "#observe/world.ts";
+import { readText } from "#observe/records.ts";
+import type { ModelPlan, ServicePlan } from "#stack/plan.ts";
+import type { Problem } from "#stack/problems.ts";
+
+/** sun_path of unix(7), less its ending zero. */
+const SOCKET_PATH_BYTES = 107;
+/** Below this a database cannot even start its log. */
+const DISK_BYTES = 64 * 2 ** 20;
+
+/** Everything in the world around that would make `up` fail, at once. Changes nothing. */
+export async function preflight(world: World): Promise<readonly Problem[]> {
+  const checks = [
+    supervisorProblems(world),
+    toolProblems(world),
+    programProblems(world),
+    socketProblems(world),
+    secretProblems(world),
+    portProblems(world),
+    modelProblems(world),
+    diskProblems(world),
+  ];
+  return (await Promise.all(checks)).flat();
+}
+
+function supervisorProblems({ seen, plan }: World): readonly Problem[] {
+  if (seen.supervisor.state !== "foreign") return [];
+  return [
+    {
+      code: "SUPERVISOR_FOREIGN",
+      where: plan.places.supervisorSocket,
+      expected: `supervisord of ${plan.places.owner}`,
+      got: `that of ${seen.supervisor.owner || "somebody else"}`,
+      fix: "end it where it was started, or set engineroom:settings.id to another name",
+    },
+  ];
+}
+
+function toolProblems({ plan, context }: World): readonly Problem[] {
+  const wanted = new Set(["python", "supervisord", ...plan.services.flatMap((service) => service.tools)] as const);
+  return [...wanted].flatMap((name) => {
+    const path = context.tools[name]?.path;
+    if (path !== undefined && isExecutable(path)) return [];
+    return {
+      code: "TOOL_MISSING",
+      where: name,
+      expected: "this program to be installed",
+      got: path === undefined ? "nothing: set-up has not run" : `no program at ${path}`,
+      fix: "./engineroom setup",
+    };
+  });
+}
+
+/** Programs that users name; those of a build are there only after it. */
+function programProblems({ plan, hostPlans }: World): readonly Problem[] {
+  return plan.services.flatMap((service) => {
+    const [program] = service.argv;
+    if (program === undefined || service.build || service.tools.length > 0) return [];
+    const path = hostPlans.get(service.name)?.launch.env["PATH"]?.join("") ?? "";
+    const places = program.includes("/")
+      ? [join(service.cwd, program), program]
+      : path.split(":").map((dir) => join(dir, program));
+    if (places.some(isExecutable)) return [];
+    return {
+      code: "PROGRAM_MISSING",
+      where: `services.${service.name}.command`,
+      expected: "a program that can be run",
+      got: `\`${program}\`, which is not in ${path}`,
+      fix: "install it, or give its absolute path",
+    };
+  });
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function socketProblems({ plan }: World): readonly Problem[] {
+  const sockets = [
+    plan.places.supervisorSocket,
+    ...plan.services.flatMap((service) =>
+      service.kind === "postgres"
+        ? service.ports.map(({ port }) => `${plan.places.runDir}/${service.name}/.s.PGSQL.${port}`)
+        : [],
+    ),
+  ];
+  return sockets
+    .filter((path) => Buffer.byteLength(path) > SOCKET_PATH_BYTES)
+    .map((path) => ({
+      code: "SOCKET_PATH",
+      where: path,
+      expected: `a socket path of at most ${SOCKET_PATH_BYTES} bytes`,
+      got: `${Buffer.byteLength(path)}`,
+      fix: "set ENGINEROOM_RUNTIME_HOME to a short directory, such as /tmp/engineroom",
+    }));
+}
+
+function secretProblems({ plan }: World): readonly Problem[] {
+  return Object.entries(plan.secrets).flatMap(([name, secret]) => {
+    if (secret.from === "env" && secret.required && !process.env[secret.variable]) {
+      return {
+        code: "SECRET_UNSET",
+        where: `secrets.${name}`,
+        expected: `the variable ${secret.variable} to be set`,
+        got: "nothing",
+        fix: `export ${secret.variable}=…, or set required: false`,
+      };
+    }
+    if (secret.from !== "file" || !secret.required) return [];
+    const trouble = fileTrouble(secret.path);
+    return trouble === undefined
+      ? []
+      : {
+          code: "SECRET_FILE",
+          where: `secrets.${name}.file`,
+          expected: `a file that can be read at ${secret.path}`,
+          got: trouble,
+          fix: `create it with mode 0600, owned by the user that runs engineroom`,
+        };
+  });
+}
+
+function fileTrouble(path: string): string | undefined {
+  try {
+    if (!lstatSync(path).isFile()) return "no regular file";
+    accessSync(path, constants.R_OK);
+    return undefined;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return code === "ENOENT" ? "no such file" : code === "EACCES" ? "no permission to read it" : String(code);
+  }
+}
+
+async function portProblems(world: World): Promise<readonly Problem[]> {
+  const { plan, seen } = world;
+  const listeners = await listenersOn(plan.services.flatMap((service) => service.ports));
+  if (listeners.size === 0) return [];
+  const own = new Set(
+    [...seen.services.values()].flatMap(({ program }) => (program && program.pid > 0 ? processTree(program.pid) : [])),
+  );
+  return plan.services.flatMap((service) =>
+    service.ports.flatMap(({ port }) => {
+      const stranger = listeners.get(port)?.find((listener) => !isOwn(listener, own, plan.places.owner));
+      return stranger ? [portProblem(service, port, stranger)] : [];
+    }),
+  );
+}
+
+/** Left over from a supervisord that died, it proves ours by the owner in its environment; apply.py ends it by full proof. */
+function isOwn({ process: owner }: Listener, own: ReadonlySet<number>, stackOwner: string): boolean {
+  if (!owner) return false;
+  return own.has(owner.pid) || instanceOf(owner.pid)?.startsWith(`${stackOwner} `) === true;
+}
+
+function instanceOf(pid: number): string | undefined {
+  try {
+    const variables = readText(`/proc/${pid}/environ`)?.split("\0") ?? [];
+    return variables.find((variable) => variable.startsWith("ENGINEROOM_INSTANCE="))?.split("=")[1];
+  } catch {
+    return undefined;
+  }
+}
+
+function portProblem({ name }: ServicePlan, port: number, { process: owner, user }: Listener): Problem {
+  const stack = owner && instanceOf(owner.pid)?.split(" ")[0];
+  const who = owner ? `process ${owner.pid} (${owner.command}) of user ${user}` : `a process of user ${user}`;
+  return {
+    code: "PORT_TAKEN",
+    where: `services.${name}.port`,
+    expected: `port ${port} to be free`,
+    got: stack ? `${who}, which belongs to engineroom stack ${stack}` : who,
+    fix: `end that program yourself, or set services.${name}.port to another number`,
+  };
+}
+
+async function modelProblems({ plan, context }: World): Promise<readonly Problem[]> {
+  const models = new Map<string, ModelPlan>(
+    plan.services.flatMap((service) => (service.model ? [[service.model.name, service.model] as const] : [])),
+  );
+  const looks = [...models.values()].map(async (model): Promise<readonly Problem[]> => {
+    const outcome = await inspectModelFile(model, {
+      level: "quick",
+      cacheFile: `${context.host.cacheDir}/model-hashes.json`,
+    });
+    if (outcome.status !== "failed") return [];
+    return [
+      {
+        code: "MODEL_FILE",
+        where: `models.${model.name}`,
+        expected: "a whole GGUF file",
+        got: outcome.reason,
+        fix: outcome.fix ?? "bring the file again",
+      },
+    ];
+  });
+  return (await Promise.all(looks)).flat();
+}
+
+async function diskProblems({ plan, context }: World): Promise<readonly Problem[]> {
+  const places = new Map([
+    ["state", plan.places.stateDir],
+    ["cache", context.host.cacheDir],
+  ]);
+  const looks = [...places].map(async ([name, path]): Promise<readonly Problem[]> => {
+    const free = await freeBytes(path);
+    if (free >= DISK_BYTES) return [];
+    return [
+      {
+        code: "DISK_FULL",
+        where: path,
+        expected: `at least ${DISK_BYTES / 2 ** 20} MiB free in the ${name} directory`,
+        got: `${Math.floor(free / 2 ** 20)} MiB`,
+        fix: `free some space there (df -h ${path}), or set ENGINEROOM_${name.toUpperCase()}_HOME to another disk`,
+      },
+    ];
+  });
+  return (await Promise.all(looks)).flat();
+}

@@ -1,0 +1,23 @@
+import type { Kind } from "./kind.ts";
+import { dramatiqWorker } from "./dramatiq-worker/plan.ts";
+import { frontend } from "./frontend/plan.ts";
+import { job } from "./job/plan.ts";
+import { llamaServer } from "./llama-server/plan.ts";
+import { nginx } from "./nginx/plan.ts";
+import { postgres } from "./postgres/plan.ts";
+import { process } from "./process/plan.ts";
+import { redis } from "./redis/plan.ts";
+import { web } from "./web/plan.ts";
+
+/** Every kind of service, by its name in the stack file. */
+export const catalog: Readonly<Record<string, Kind>> = {
+  postgres,
+  redis,
+  "llama-server": llamaServer,
+  nginx,
+  web,
+  frontend,
+  "dramatiq-worker": dramatiqWorker,
+  job,
+  process,
+};

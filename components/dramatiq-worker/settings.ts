@@ -1,0 +1,19 @@
+import { z } from "zod";
+import { build, commonSettings } from "#stack/schema.ts";
+
+export const dramatiqWorkerSettings = z.strictObject({
+  kind: z.literal("dramatiq-worker"),
+  ...commonSettings,
+  /** Directory of the application. */
+  build: build.optional(),
+  /** Directory to run in. Default: the built application. */
+  cwd: z.string().optional(),
+  /** Python module that declares the broker and the actors. */
+  module: z.string().regex(/^[A-Za-z_][\w.]*(:[A-Za-z_]\w*)?$/),
+  /** Worker processes. Dramatiq's own default is one a CPU, which surprises. */
+  processes: z.int().min(1).max(256).default(1),
+  /** Threads of each process. */
+  threads: z.int().min(1).max(256).default(8),
+  /** Queues to consume. Default: all. */
+  queues: z.array(z.string().regex(/^[A-Za-z_][\w.-]*$/)).default([]),
+});

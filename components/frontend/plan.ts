@@ -1,0 +1,27 @@
+import type { z } from "zod";
+import { defineKind, LOOPBACK } from "../kind.ts";
+import { planNginx } from "../nginx/plan.ts";
+import { frontendSettings } from "./settings.ts";
+
+/** Files with a content hash in their name never change; the page itself is asked for anew each time. */
+const locations = (root: string): readonly string[] => [
+  `root "${root}";`,
+  `location /assets/ { add_header Cache-Control "public, max-age=31536000, immutable"; }`,
+  `location / { try_files $uri $uri/ /index.html; add_header Cache-Control "no-cache"; }`,
+];
+
+export const frontend = defineKind<z.output<typeof frontendSettings>>({
+  settings: frontendSettings,
+  className: "Frontend",
+  defaultPort: 3000,
+  outputs: (_settings, context) => ({
+    host: [LOOPBACK],
+    port: [String(context.port)],
+    url: [`http://${LOOPBACK}:${context.port}`],
+  }),
+  plan: (_settings, context) =>
+    planNginx(
+      { address: LOOPBACK, maxBody: 2 ** 20, locations: locations(`${context.build?.target ?? ""}/dist`) },
+      context,
+    ),
+});

@@ -1,0 +1,15 @@
+import type { z } from "zod";
+import { defineKind } from "../kind.ts";
+import { jobSettings } from "./settings.ts";
+
+export const job = defineKind<z.output<typeof jobSettings>>({
+  settings: jobSettings,
+  className: "Job",
+  run: "job",
+  outputs: () => ({}),
+  plan: (settings) => ({
+    argv: settings.command,
+    ...(settings.cwd && { cwd: settings.cwd }),
+    readyTimeoutMs: settings.timeout,
+  }),
+});

@@ -1,0 +1,42 @@
+import * as pulumi from "@pulumi/pulumi";
+import { ModelFile, urnBelow } from "#providers/resources.ts";
+import { runProcess, type ProcessArgs } from "#runtime/process.ts";
+import { catalog } from "./catalog.ts";
+
+export interface ServiceArgs extends ProcessArgs {
+  /** Size, time and inode of the service's model file as the program saw them. */
+  readonly modelStamp: string;
+}
+
+/**
+ * One service of the stack. Its kind shows in its type, `engineroom:service:<Class>`; all that is peculiar to a kind
+ * was decided in its plan.
+ */
+export class Service extends pulumi.ComponentResource {
+  /** What dependents wait for: the proof that the service works, or the end of the job. */
+  readonly ready: pulumi.Resource;
+
+  constructor(args: ServiceArgs) {
+    const { plan, context } = args;
+    const type = `engineroom:service:${catalog[plan.kind]?.className ?? plan.kind}`;
+    super(type, plan.name, {});
+    const model =
+      plan.model &&
+      new ModelFile(
+        `${plan.name}-model`,
+        {
+          path: plan.model.path,
+          ...(plan.model.sha256 && { sha256: plan.model.sha256 }),
+          ...(plan.model.mmproj && { mmproj: plan.model.mmproj }),
+          missing: plan.model.missing,
+          stableSeconds: plan.model.stableSeconds,
+          cacheFile: `${context.host.cacheDir}/model-hashes.json`,
+          stamp: args.modelStamp,
+          urn: urnBelow(type, "ModelFile", `${plan.name}-model`),
+        },
+        { parent: this },
+      );
+    this.ready = runProcess({ ...args, dependsOn: [...args.dependsOn, ...(model ? [model] : [])] }, this, type);
+    this.registerOutputs({});
+  }
+}

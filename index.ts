@@ -1,0 +1,23 @@
+import * as pulumi from "@pulumi/pulumi";
+import { preflight } from "#checks/preflight.ts";
+import { lookAround, openStack } from "#observe/world.ts";
+import { publicOutputs, registerStack } from "#runtime/program.ts";
+import { problemReport } from "#stack/problems.ts";
+import { stackFileName } from "#stack/file.ts";
+import { stackConfig } from "#runtime/config.ts";
+
+const stack = pulumi.getStack();
+const opened = openStack({ config: stackConfig(), stack, projectDir: process.cwd(), env: process.env });
+if ("problems" in opened) throw new pulumi.RunError(problemReport(stackFileName(stack), opened.problems));
+
+const world = await lookAround(opened);
+const problems = await preflight(world);
+if (problems.length > 0) throw new pulumi.RunError(problemReport(`The world around stack ${stack}`, problems));
+
+// Pulumi takes a stack trace for each property of each resource: a third of the whole time with many services.
+const { stackTraceLimit } = Error;
+Error.stackTraceLimit = 0;
+registerStack(world);
+Error.stackTraceLimit = stackTraceLimit;
+
+export const services = publicOutputs(world.plan.services);

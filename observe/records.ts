@@ -1,0 +1,74 @@
+import { closeSync, fstatSync, openSync, readFileSync, readSync } from "node:fs";
+
+/** One line of a service's starts.jsonl, written by runtime/launch.py and apply.py. */
+export type StartRecord =
+  | { readonly boot: string; readonly pid: number; readonly start: number; readonly token: string; readonly at: number }
+  | { readonly reset: number }
+  | { readonly gaveUp: number; readonly starts: number };
+
+/** How often a service has started by itself since `up` last started it. */
+export interface StartHistory {
+  readonly restarts: number;
+  /** Unix seconds of the last start; undefined before the first. */
+  readonly since?: number;
+  /** Unix seconds at which launch.py stopped trying. */
+  readonly gaveUpAt?: number;
+}
+
+export function startHistory(records: readonly StartRecord[]): StartHistory {
+  const current = records.slice(records.findLastIndex((record) => "reset" in record) + 1);
+  const starts = current.filter((record) => "at" in record);
+  const gaveUp = current.find((record) => "gaveUp" in record);
+  const last = starts.at(-1);
+  return {
+    restarts: Math.max(0, starts.length - 1),
+    ...(last && { since: last.at }),
+    ...(gaveUp && { gaveUpAt: gaveUp.gaveUp }),
+  };
+}
+
+export function readStartHistory(serviceHome: string): StartHistory {
+  const lines = readText(`${serviceHome}/starts.jsonl`)?.split("\n").filter(Boolean) ?? [];
+  return startHistory(lines.map((line) => JSON.parse(line) as StartRecord));
+}
+
+/** A file's text; undefined where there is none. */
+export function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    throw error;
+  }
+}
+
+/** A JSON file's content; undefined where there is none or it is damaged. */
+export function readJson(path: string): unknown {
+  try {
+    return JSON.parse(readText(path) ?? "null") ?? undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+const TAIL_BYTES = 16_384;
+
+/** The last lines of a log; none where there is no log. */
+export function readTail(path: string, lines = 20): readonly string[] {
+  let file: number;
+  try {
+    file = openSync(path, "r");
+  } catch {
+    return [];
+  }
+  try {
+    const { size } = fstatSync(file);
+    const buffer = Buffer.alloc(Math.min(size, TAIL_BYTES));
+    readSync(file, buffer, 0, buffer.length, size - buffer.length);
+    return buffer.toString("utf8").trimEnd().split("\n").slice(-lines);
+  } finally {
+    closeSync(file);
+  }
+}

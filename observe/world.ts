@@ -1,0 +1,71 @@
+import { realpathSync, statSync } from "node:fs";
+import { userInfo } from "node:os";
+import { hostPlan, planHash, type HostContext, type HostPlan } from "#runtime/host-plan.ts";
+import { readTools } from "#setup/tools.ts";
+import { findDrift, type Drift } from "#stack/drift.ts";
+import { loadStack } from "#stack/load.ts";
+import { hostPlaces, projectPlaces, stackPlaces, type StackPlaces } from "#stack/places.ts";
+import type { StackPlan } from "#stack/plan.ts";
+import type { Problem } from "#stack/problems.ts";
+import { sectionsOf, type StackConfig } from "#stack/sections.ts";
+import { readSources } from "#stack/sources.ts";
+import { observe, type Observation } from "./observe.ts";
+
+/** A stack's plan on this host. */
+export interface Opened {
+  readonly plan: StackPlan;
+  readonly context: HostContext;
+  readonly hostPlans: ReadonlyMap<string, HostPlan>;
+}
+
+/** A stack as it should be and as it is. */
+export interface World extends Opened {
+  readonly seen: Observation;
+  readonly drift: Drift;
+}
+
+export interface OpenOptions {
+  readonly config: StackConfig;
+  readonly stack: string;
+  readonly projectDir: string;
+  readonly env: NodeJS.ProcessEnv;
+}
+
+/** Plans a stack from its configuration. Reads the sources of its builds and the list of installed tools, no more. */
+export function openStack(options: OpenOptions): Opened | { readonly problems: readonly Problem[] } {
+  const { raw, problems } = sectionsOf(options.config);
+  const projectDir = realpathSync(options.projectDir);
+  const { uid, username } = userInfo();
+  const host = hostPlaces(options.env, uid);
+  const places = placesOf(options, raw.settings);
+  const tools = readTools(host.cacheDir);
+  const sources = readSources(raw, projectDir);
+  const loaded = loadStack(raw, { host, places, tools, account: username, sources });
+  const found = [...problems, ...("problems" in loaded ? loaded.problems : [])];
+  if (found.length > 0 || "problems" in loaded) return { problems: found };
+  const context = { host, places, tools };
+  const { services } = loaded.plan;
+  const hostPlans = new Map(services.map((service) => [service.name, hostPlan(service, services, context)]));
+  return { plan: loaded.plan, context, hostPlans };
+}
+
+/** Where a stack keeps things; `settings.id` counts even while the rest of the file is wrong. */
+export function placesOf({ stack, projectDir, env }: Omit<OpenOptions, "config">, settings: unknown): StackPlaces {
+  const id = (settings as { id?: unknown } | undefined)?.id;
+  const host = hostPlaces(env, userInfo().uid);
+  const project = projectPlaces(host, realpathSync(projectDir), typeof id === "string" ? id : undefined);
+  return stackPlaces(host, project, stack);
+}
+
+/** One look at the running world. */
+export async function lookAround(opened: Opened): Promise<World> {
+  const seen = await observe(opened.plan);
+  const hashes = new Map([...opened.hostPlans].map(([name, plan]) => [name, planHash(plan)]));
+  return { ...opened, seen, drift: findDrift(opened.plan, seen, hashes) };
+}
+
+/** Changes when a file does; empty while there is none. */
+export function fileStamp(path: string): string {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat ? `${stat.size}-${stat.mtimeMs}-${stat.ino}` : "";
+}

@@ -1,0 +1,53 @@
+import { dirname } from "node:path";
+import type { WaitReport } from "#checks/check.ts";
+import { explain } from "#checks/explain.ts";
+import { probeOf } from "#checks/run.ts";
+import { programTree, whileRunning } from "#checks/supervised.ts";
+import { waitUntilFinal } from "#checks/wait.ts";
+import { readTail } from "#observe/records.ts";
+import type { ReadyInputs } from "./resources.ts";
+import { watchInterrupt } from "./interrupt.ts";
+import { progressOf } from "./progress.ts";
+
+/** A model server under load may need long for its first token. */
+const ATTEMPT_MS = 15_000;
+/** A wait shorter than this needs no words. */
+const QUIET_MS = 1000;
+
+export async function create(inputs: ReadyInputs) {
+  return { id: inputs.service, outs: await wait(inputs) };
+}
+
+export async function update(_id: string, _olds: ReadyInputs, inputs: ReadyInputs) {
+  return { outs: await wait(inputs) };
+}
+
+async function wait(inputs: ReadyInputs) {
+  const report = await waitForReady(inputs);
+  if (report.outcome.status === "ready") return { ...inputs, detail: report.outcome.detail };
+  const words = explain(inputs.service, report, {
+    fix: `./engineroom logs ${inputs.service}`,
+    log: readTail(inputs.logFile),
+  });
+  if (inputs.required || report.cancelled) throw new Error(words);
+  progressOf(inputs.urn, true)(`${words}\n  (required: false, so the others go on)`);
+  return { ...inputs, detail: "not ready" };
+}
+
+async function waitForReady(inputs: ReadyInputs): Promise<WaitReport> {
+  const { service, socket, home } = inputs;
+  const progress = progressOf(inputs.urn);
+  const target = { service, socket, home, supervisorLog: `${dirname(dirname(home))}/supervisord.log` };
+  const probe = whileRunning(target, probeOf(inputs.check, { processTree: () => programTree(target) }));
+  using interrupt = watchInterrupt();
+  return await waitUntilFinal(
+    probe,
+    { timeoutMs: inputs.timeoutMs, attemptMs: ATTEMPT_MS },
+    {
+      signal: interrupt.signal,
+      onPending: ({ reason }, elapsedMs) => {
+        if (elapsedMs > QUIET_MS) progress(`waiting ${Math.round(elapsedMs / 1000)} s: ${reason}`);
+      },
+    },
+  );
+}

@@ -1,0 +1,72 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { Check } from "#checks/check.ts";
+import { DynamicResource } from "./dynamic.ts";
+
+/** What Ready waits for. All of it is plain: it stands in the state. */
+export interface ReadyInputs {
+  readonly service: string;
+  /** False: a failure is a warning. */
+  readonly required: boolean;
+  readonly check: Check;
+  readonly timeoutMs: number;
+  /** Changes whenever the service was started anew; what it waits for is then proven again. */
+  readonly token: string;
+  /** supervisord's socket, which knows whether the program still runs. */
+  readonly socket: string;
+  /** The service's own directory, with its start records. */
+  readonly home: string;
+  readonly logFile: string;
+  /** Its own URN: where its progress is shown. */
+  readonly urn: string;
+}
+
+/** Done when a service has proven that it works. */
+export class Ready extends DynamicResource {
+  constructor(
+    name: string,
+    inputs: pulumi.Inputs & Record<keyof ReadyInputs, unknown>,
+    opts: pulumi.CustomResourceOptions,
+  ) {
+    super({ module: "ready", type: "Ready" }, name, { ...inputs, detail: undefined }, opts);
+  }
+}
+
+export interface ModelFileInputs {
+  readonly path: string;
+  readonly sha256?: string;
+  readonly mmproj?: string;
+  readonly missing: "fail" | "wait";
+  readonly stableSeconds: number;
+  readonly cacheFile: string;
+  /** Size, time and inode as the program saw them, so that a replaced file is proven again; empty where it was not there. */
+  readonly stamp: string;
+  readonly urn: string;
+}
+
+/** Done when a model file is whole, at rest, and has the declared content. */
+export class ModelFile extends DynamicResource {
+  constructor(name: string, inputs: ModelFileInputs, opts: pulumi.CustomResourceOptions) {
+    super({ module: "model-file", type: "ModelFile" }, name, { ...inputs, detail: undefined }, opts);
+  }
+}
+
+/** A random secret, made once and kept, encrypted, in the state. */
+export class GeneratedSecret extends DynamicResource {
+  declare readonly value: pulumi.Output<string>;
+
+  constructor(name: string, inputs: { readonly bytes: number }, opts: pulumi.CustomResourceOptions) {
+    super(
+      { module: "generated-secret", type: "GeneratedSecret" },
+      name,
+      { ...inputs, value: undefined },
+      {
+        ...opts,
+        additionalSecretOutputs: ["value"],
+      },
+    );
+  }
+}
+
+/** URN of a dynamic resource below a component of ours: nobody tells a resource its own name. */
+export const urnBelow = (componentType: string, type: string, name: string): string =>
+  `urn:pulumi:${pulumi.getStack()}::${pulumi.getProject()}::${componentType}$pulumi-nodejs:dynamic/engineroom:${type}::${name}`;

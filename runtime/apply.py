@@ -1,0 +1,334 @@
+"""Carries one plan out on this host, and takes it back: `apply.py WHAT start|stop`.
+
+WHAT is supervisor, service, job or build. The plan is JSON in the variable PLAN, secrets are JSON on standard input.
+Safe to repeat. Prints one token for each time that something was applied, and nothing else; exit code 1 and one line on
+standard error mean a fault of ours or of the host. A program that starts and then fails is not our fault: the check
+finds it, because a create that fails would leave it running and unknown to the state.
+"""
+
+import json
+import os
+import pwd
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+import xmlrpc.client
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from host import (  # noqa: E402
+    Refused,
+    end_by_proof,
+    filled,
+    identity,
+    read,
+    remove,
+    sha256,
+    supervisor,
+    tail,
+    wait_until,
+    write,
+)
+from launch import append  # noqa: E402
+
+SUPERVISOR_START_SECONDS = 15
+# Above the longest stop grace of any one program, which supervisord waits for at its own shutdown.
+SUPERVISOR_STOP_SECONDS = 180
+ORPHAN_GRACE_SECONDS = 20
+# Faults of supervisord's XML-RPC interface (supervisor/xmlrpc.py).
+BAD_NAME, ALREADY_ADDED, ALREADY_STARTED, NOT_RUNNING, CANT_REREAD = 10, 90, 60, 70, 92
+
+
+def main():
+    what, verb = sys.argv[1:]
+    text = os.environ["PLAN"]
+    plan = json.loads(text)
+    os.umask(0o077)
+    make_places(plan)
+    become(plan.get("account"))
+    ACTIONS[what, verb](plan, text)
+
+
+def make_places(plan):
+    """The stack's own directories, for the account that its services run as."""
+    user = pwd.getpwnam(plan["account"]) if "account" in plan else None
+    for path in (plan["stackDir"], plan["runDir"]):
+        try:
+            # Those above are shared by stacks; passing through them shows nothing.
+            os.makedirs(os.path.dirname(path), mode=0o711, exist_ok=True)
+            os.makedirs(path, mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise Refused(f"{path}: expected to make this directory, got: {error.strerror}") from None
+        if user and os.stat(path).st_uid != user.pw_uid:
+            os.chown(path, user.pw_uid, user.pw_gid)
+
+
+def become(account):
+    """Everything below the stack's directory belongs to the service account, so that nothing there runs as root."""
+    if account is None or os.getuid() != 0:
+        return
+    user = pwd.getpwnam(account)
+    os.initgroups(account, user.pw_gid)
+    os.setgid(user.pw_gid)
+    os.setuid(user.pw_uid)
+
+
+def done():
+    print(secrets.token_hex(16))
+
+
+# supervisord --------------------------------------------------------------------------------------------------------
+
+
+def start_supervisor(plan, _text):
+    for path in (plan["servicesDir"], plan["logsDir"], plan["dataDir"], f"{plan['stackDir']}/programs"):
+        os.makedirs(path, exist_ok=True)
+    config = f"{plan['stackDir']}/supervisord.conf"
+    changed = write(config, plan["config"])
+    write(f"{plan['stackDir']}/launch.py", plan["launcher"])
+    answer = identity(plan["socket"])
+    if answer not in (None, plan["owner"]):
+        raise Refused(f"{plan['socket']}: expected supervisord of {plan['owner']}, got that of {answer}")
+    if answer and changed:
+        shut_down(plan)
+        answer = None
+    if not answer:
+        for service in os.listdir(plan["servicesDir"]):
+            end_by_proof(f"{plan['servicesDir']}/{service}", plan["owner"], ORPHAN_GRACE_SECONDS)
+            # Nobody is to blame for what ended with supervisord: crashes count anew.
+            append(f"{plan['servicesDir']}/{service}/starts.jsonl", {"reset": time.time()})
+        launch_supervisor(plan, config)
+    done()
+
+
+def launch_supervisor(plan, config):
+    log = f"{plan['stackDir']}/supervisord.out"
+    with open(log, "wb") as output:
+        process = subprocess.Popen(
+            [plan["supervisord"], "--nodaemon", "-c", config],
+            cwd="/",
+            env={"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "ENGINEROOM_INSTANCE": plan["owner"]},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            # A Ctrl-C in the terminal that runs `up` is not meant for the services.
+            start_new_session=True,
+        )
+    up = wait_until(lambda: identity(plan["socket"]) or process.poll() is not None, SUPERVISOR_START_SECONDS)
+    if not up or process.poll() is not None:
+        raise Refused("supervisord: expected it to answer, got:\n" + "\n".join(tail(log)))
+
+
+def shut_down(plan):
+    try:
+        pid = supervisor(plan["socket"]).getPID()
+        supervisor(plan["socket"]).shutdown()
+    except (FileNotFoundError, ConnectionError):
+        return
+    wait_until(lambda: identity(plan["socket"]) is None and not os.path.exists(f"/proc/{pid}/fd"), SUPERVISOR_STOP_SECONDS)
+
+
+def stop_supervisor(plan, _text):
+    shut_down(plan)
+    if os.path.isdir(plan["servicesDir"]):
+        for service in os.listdir(plan["servicesDir"]):
+            end_by_proof(f"{plan['servicesDir']}/{service}", plan["owner"], ORPHAN_GRACE_SECONDS)
+    for path in (plan["servicesDir"], plan["logsDir"], f"{plan['stackDir']}/programs", plan["runDir"]):
+        shutil.rmtree(path, ignore_errors=True)
+    for name in os.listdir(plan["stackDir"]):
+        if name.startswith(("supervisord.", "launch.py")):
+            remove(f"{plan['stackDir']}/{name}")
+    remove_empty(plan["dataDir"], plan["stackDir"])
+
+
+def remove_empty(*paths):
+    for path in paths:
+        try:
+            os.rmdir(path)
+        except OSError:
+            return
+
+
+# Services -----------------------------------------------------------------------------------------------------------
+
+
+def start_service(plan, text):
+    name = plan["service"]
+    if identity(plan["socket"]) != plan["owner"]:
+        raise Refused(f"{plan['socket']}: expected supervisord of {plan['owner']}. Fix: run `up` again")
+    remove(mark_of(plan))
+    paths, changed = install(plan)
+    program = f"{plan['stackDir']}/programs/{name}.conf"
+    write(program, plan["program"])
+    bring_up(supervisor(plan["socket"]), plan, changed)
+    mark(plan, text, [*paths, program])
+    done()
+
+
+def bring_up(rpc, plan, changed):
+    name = plan["service"]
+    added, altered, removed = reread(rpc)
+    if name in altered:
+        stop_program(rpc, name)
+        rpc.removeProcessGroup(name)
+    if name in added or name in altered:
+        reset(plan)
+        ignoring(ALREADY_ADDED, rpc.addProcessGroup, name)
+    elif changed or rpc.getProcessInfo(name)["statename"] not in ("RUNNING", "STARTING"):
+        stop_program(rpc, name)
+        reset(plan)
+        ignoring(ALREADY_STARTED, rpc.startProcess, name, False)
+
+
+def reset(plan):
+    append(f"{home_of(plan)}/starts.jsonl", {"reset": time.time()})
+
+
+def reread(rpc):
+    try:
+        return rpc.reloadConfig()[0]
+    except xmlrpc.client.Fault as fault:
+        if fault.faultCode == CANT_REREAD:
+            raise Refused(f"supervisord: expected to read its programs, got: {fault.faultString}") from None
+        raise
+
+
+def stop_program(rpc, name):
+    try:
+        rpc.stopProcessGroup(name, True)
+    except xmlrpc.client.Fault as fault:
+        if fault.faultCode not in (BAD_NAME, NOT_RUNNING):
+            raise
+
+
+def ignoring(code, call, *arguments):
+    try:
+        call(*arguments)
+    except xmlrpc.client.Fault as fault:
+        if fault.faultCode != code:
+            raise
+
+
+def install(plan):
+    """Writes the service's files; which there are, and whether any changed."""
+    home = home_of(plan)
+    os.makedirs(home, exist_ok=True)
+    values = json.loads(sys.stdin.read() or "{}")
+    for path in plan["directories"]:
+        os.makedirs(path, exist_ok=True)
+    written = {
+        f"{home}/{file['path']}": (filled(file["content"], values), int(file["mode"], 8)) for file in plan["files"]
+    }
+    launch = {
+        **plan["launch"],
+        "owner": plan["owner"],
+        "env": {name: filled(value, values) for name, value in plan["launch"]["env"].items()},
+    }
+    written[f"{home}/launch.json"] = (json.dumps(launch), 0o600)
+    changed = [path for path, (content, mode) in written.items() if write(path, content, mode)]
+    return list(written), changed
+
+
+def home_of(plan):
+    return f"{plan['servicesDir']}/{plan['service']}"
+
+
+def mark_of(plan):
+    return f"{home_of(plan)}/installed.json"
+
+
+def mark(plan, text, paths):
+    """Written last: without it, an apply began and did not end."""
+    files = {path: sha256(read(path)) for path in paths}
+    write(mark_of(plan), json.dumps({"plan": sha256(text), "files": files}))
+
+
+def stop_service(plan, _text):
+    name = plan["service"]
+    remove(f"{plan['stackDir']}/programs/{name}.conf")
+    if identity(plan["socket"]) == plan["owner"]:
+        rpc = supervisor(plan["socket"])
+        stop_program(rpc, name)
+        ignoring(BAD_NAME, rpc.removeProcessGroup, name)
+        reread(rpc)
+    end_by_proof(home_of(plan), plan["owner"], ORPHAN_GRACE_SECONDS)
+    shutil.rmtree(home_of(plan), ignore_errors=True)
+
+
+# Jobs ---------------------------------------------------------------------------------------------------------------
+
+
+def run_job(plan, text):
+    job, launch = plan["job"], plan["launch"]
+    remove(job["doneFile"])
+    install(plan)
+    os.makedirs(os.path.dirname(job["logFile"]), exist_ok=True)
+    with open(f"{home_of(plan)}/launch.json", encoding="utf-8") as file:
+        environment = json.load(file)["env"]
+    environment["ENGINEROOM_INSTANCE"] = plan["owner"]
+    code = run_bounded(launch["argv"], launch["cwd"], environment, job["logFile"], job["timeoutMs"] / 1000)
+    if code != 0:
+        cause = f"still ran after {job['timeoutMs'] / 1000:g} s" if code is None else f"ended with exit code {code}"
+        lines = "\n".join(f"    {line}" for line in tail(job["logFile"]))
+        raise Refused(f"{plan['service']}: expected success, got: it {cause}. Last lines of {job['logFile']}:\n{lines}")
+    data = {service: (read(path) or "").strip() for service, path in job["data"].items()}
+    write(job["doneFile"], json.dumps({"plan": sha256(text), "data": data, "at": time.time()}))
+    done()
+
+
+def run_bounded(argv, cwd, environment, log, seconds):
+    """Exit code of the program, which ends with us whatever ends us; None when its time was up."""
+    with open(log, "ab") as output:
+        try:
+            process = subprocess.Popen(
+                argv,
+                cwd=cwd,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                preexec_fn=die_with_parent,
+            )
+        except OSError as error:
+            output.write(f"{argv[0]}: {error.strerror}\n".encode())
+            return 127
+        try:
+            return process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, 9)
+            process.wait()
+            return None
+
+
+def die_with_parent():
+    """prctl(PR_SET_PDEATHSIG, SIGKILL): Ctrl-C reaches us as SIGKILL, which cannot be passed on."""
+    import ctypes
+
+    ctypes.CDLL(None).prctl(1, 9)
+
+
+def forget_job(plan, _text):
+    shutil.rmtree(home_of(plan), ignore_errors=True)
+
+
+ACTIONS = {
+    ("supervisor", "start"): start_supervisor,
+    ("supervisor", "stop"): stop_supervisor,
+    ("service", "start"): start_service,
+    ("service", "stop"): stop_service,
+    ("job", "start"): run_job,
+    ("job", "stop"): forget_job,
+}
+
+if __name__ == "__main__":
+    try:
+        main()
+    except Refused as error:
+        sys.exit(str(error))
+    except xmlrpc.client.Fault as fault:
+        sys.exit(f"supervisord: expected it to obey, got: {fault.faultString}")
+    except OSError as error:
+        sys.exit(f"{error.filename or 'host'}: expected it to work, got: {error.strerror or error}")

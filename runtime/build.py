@@ -1,0 +1,112 @@
+"""Makes an application directory runnable: `build.py`, with its plan as JSON in the variable PLAN.
+
+The result is named by its content, so it is made once and shared: `<cache>/builds/<key>` with a copy of the source and
+a link to its Python environment, or with `dist`. The mark `.done` is written last. Prints the key.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+LIMIT_SECONDS = 900
+LOG_LINES = 20
+IGNORED = shutil.ignore_patterns(".git", "node_modules", ".venv", "dist", "__pycache__", "*.pyc", ".pytest_cache")
+
+
+def main():
+    plan = json.loads(os.environ["PLAN"])
+    # The account that runs the services reads it, also when root builds it.
+    os.umask(0o022)
+    target = plan["target"]
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    with open(f"{target}.lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.exists(f"{target}/.done"):
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.copytree(plan["source"], target, ignore=IGNORED, symlinks=True)
+            BUILDERS[plan["kind"]](plan)
+            with open(f"{target}/.done", "w", encoding="ascii") as done:
+                done.write(f"{time.time()}\n")
+    print(plan["key"])
+
+
+def build_python(plan):
+    target = plan["target"]
+    requirements = f"{target}/requirements.txt"
+    if not os.path.exists(requirements):
+        make_environment(plan["python"], f"{target}/.venv", ["."], target)
+        return
+    with open(requirements, "rb") as file:
+        digest = hashlib.sha256(file.read() + plan["python"].encode()).hexdigest()[:12]
+    environment = os.path.join(os.path.dirname(os.path.dirname(target)), "environments", digest)
+    os.makedirs(os.path.dirname(environment), exist_ok=True)
+    # Applications with the same requirements share one environment, and an edit of the source makes none anew.
+    with open(f"{environment}.lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.exists(f"{environment}/.done"):
+            shutil.rmtree(environment, ignore_errors=True)
+            make_environment(plan["python"], environment, ["-r", requirements], target)
+            with open(f"{environment}/.done", "w", encoding="ascii") as done:
+                done.write(f"{time.time()}\n")
+    os.symlink(environment, f"{target}/.venv")
+
+
+def make_environment(python, environment, packages, cwd):
+    run([python, "-m", "venv", environment], cwd)
+    pip = [f"{environment}/bin/python", "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--quiet"]
+    run([*pip, *packages], cwd)
+    run([f"{environment}/bin/python", "-m", "compileall", "-q", "-j", "2", environment], cwd)
+
+
+def build_node(plan):
+    target = plan["target"]
+    run(["npm", "ci", "--no-audit", "--no-fund"], target)
+    run(["npm", "run", "build"], target)
+    if not os.path.isdir(f"{target}/dist"):
+        sys.exit(f"{plan['source']}: expected `npm run build` to write dist, got none. Fix: set the build's output to dist")
+    shutil.rmtree(f"{target}/node_modules", ignore_errors=True)
+
+
+def run(argv, cwd):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PULUMI_", "PLAN"))}
+    process = subprocess.Popen(
+        argv,
+        cwd=cwd,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        preexec_fn=die_with_parent,
+    )
+    try:
+        output, _ = process.communicate(timeout=LIMIT_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        sys.exit(f"{' '.join(argv)}: expected it to end within {LIMIT_SECONDS} s, got: it still ran")
+    if process.returncode != 0:
+        lines = "\n".join(f"    {line}" for line in output.splitlines()[-LOG_LINES:])
+        sys.exit(f"{' '.join(argv)}: expected success, got exit code {process.returncode}:\n{lines}")
+
+
+def die_with_parent():
+    """prctl(PR_SET_PDEATHSIG, SIGKILL): Ctrl-C reaches us as SIGKILL, which cannot be passed on."""
+    import ctypes
+
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+BUILDERS = {"python": build_python, "node": build_node}
+
+if __name__ == "__main__":
+    try:
+        main()
+    except OSError as error:
+        sys.exit(f"{error.filename or 'host'}: expected it to work, got: {error.strerror or error}")

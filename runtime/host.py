@@ -1,0 +1,216 @@
+"""What apply.py needs of a host: supervisord's socket, files written whole, processes proven to be ours."""
+
+import hashlib
+import http.client
+import os
+import signal
+import socket
+import time
+import urllib.parse
+import xmlrpc.client
+
+from launch import boot_id, read_records, start_time
+
+SOCKET_TIMEOUT_SECONDS = 120
+
+
+class Refused(Exception):
+    """Ends apply.py with its text and no traceback: the fault is in the world, not in the program."""
+
+
+class UnixTransport(xmlrpc.client.Transport):
+    """XML-RPC over a unix socket, which the standard library's transport cannot address."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.path = path
+
+    def make_connection(self, host):
+        connection = http.client.HTTPConnection(host, timeout=SOCKET_TIMEOUT_SECONDS)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.settimeout(SOCKET_TIMEOUT_SECONDS)
+        connection.sock.connect(self.path)
+        return connection
+
+
+def supervisor(path):
+    return xmlrpc.client.ServerProxy("http://localhost", transport=UnixTransport(path)).supervisor
+
+
+def identity(path):
+    """Who answers on supervisord's socket; None where nobody does."""
+    try:
+        return supervisor(path).getIdentification()
+    except (FileNotFoundError, ConnectionError):
+        return None
+
+
+# Secrets ------------------------------------------------------------------------------------------------------------
+
+
+def sql_literal(value):
+    if "\n" in value or "\0" in value:
+        raise Refused("a password for Postgres: expected one line, got several. Fix: choose another secret")
+    return value.replace("'", "''")
+
+
+ENCODINGS = {
+    "plain": str,
+    "url": lambda value: urllib.parse.quote(value, safe=""),
+    "sql": sql_literal,
+    "sha256": lambda value: hashlib.sha256(value.encode()).hexdigest(),
+}
+
+
+def filled(text, values):
+    """The text with each hole filled; stack/text.ts describes its form."""
+    return "".join(part if isinstance(part, str) else ENCODINGS[part["as"]](values[part["secret"]]) for part in text)
+
+
+# Files --------------------------------------------------------------------------------------------------------------
+
+
+def write(path, text, mode=0o600):
+    """Writes the file whole or not at all; says whether that changed anything."""
+    content = text.encode()
+    try:
+        with open(path, "rb") as file:
+            if file.read() == content and os.stat(path).st_mode & 0o777 == mode:
+                return False
+    except FileNotFoundError:
+        pass
+    temporary = f"{path}.{os.getpid()}.tmp"
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        os.chmod(temporary, mode)
+        os.replace(temporary, path)
+    except OSError as error:
+        remove(temporary)
+        raise Refused(f"{path}: expected to write it, got: {error.strerror}. Fix: see `df` and `ls -ld` of its directory") from None
+    return True
+
+
+def read(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
+def remove(path):
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
+def sha256(text):
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def tail(path, lines=20):
+    """The last lines of a log."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - 16_384))
+            return [line.decode(errors="replace") for line in file.read().splitlines()[-lines:]]
+    except FileNotFoundError:
+        return []
+
+
+# Processes ----------------------------------------------------------------------------------------------------------
+
+
+def environment_of(pid):
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return file.read().split(b"\0")
+    except OSError:
+        return []
+
+
+def is_alive(pid):
+    """A zombie has ended; only its parent has not noticed."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def instance(record, owner):
+    return f"ENGINEROOM_INSTANCE={owner} {record['token']}".encode()
+
+
+def group_of(pid):
+    """Process group, field 5 of /proc/PID/stat."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+        return int(file.read().rpartition(")")[2].split()[2])
+
+
+def survivors(record, owner):
+    """What is left of a recorded start: the process itself (boot, PID, start time and token match) and its children.
+
+    A child proves ours by its process group, which only descendants can join and whose number is not given out again
+    while a member lives, and by the token in its environment.
+    """
+    if "pid" not in record or record["boot"] != boot_id():
+        return []
+    found = []
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        pid = int(entry)
+        try:
+            if group_of(pid) != record["pid"] or not is_alive(pid):
+                continue
+            if start_time(pid) < record["start"] or (pid == record["pid"] and start_time(pid) != record["start"]):
+                continue
+        except (OSError, ValueError):
+            continue
+        if instance(record, owner) in environment_of(pid):
+            found.append(pid)
+    return found
+
+
+def end_by_proof(home, owner, grace_seconds):
+    """Ends what an earlier supervisord started for a service and left behind; a process that does not prove ours stays."""
+    records = read_records(os.path.join(home, "starts.jsonl"))
+    ended = []
+    for record in records:
+        members = survivors(record, owner)
+        for pid in members:
+            send(pid, signal.SIGTERM)
+        if members and not wait_until(lambda: not survivors(record, owner), grace_seconds):
+            for pid in survivors(record, owner):
+                send(pid, signal.SIGKILL)
+            wait_until(lambda: not survivors(record, owner), 5)
+        ended += members
+    return ended
+
+
+def send(pid, number):
+    """Through a pidfd, so that a PID taken over meanwhile by a stranger gets nothing."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        signal.pidfd_send_signal(descriptor, number)
+    except ProcessLookupError:
+        pass
+    finally:
+        os.close(descriptor)
+
+
+def wait_until(condition, seconds, step=0.05):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(step)
+    return True

@@ -1,0 +1,89 @@
+import type { Observation, ServiceSeen } from "#observe/observe.ts";
+import type { ServicePlan, StackPlan } from "./plan.ts";
+
+/** Why something must be made so again, though its settings did not change; by resource: services, builds, `supervisor`. */
+export interface Drift {
+  readonly supervisor: string | undefined;
+  readonly services: ReadonlyMap<string, string>;
+  readonly builds: ReadonlyMap<string, string>;
+}
+
+/**
+ * Compares the plan with what was seen. What was never made is no drift: the state has no resource for it yet.
+ * @param planHashes SHA-256 of each service's host plan, by service.
+ */
+export function findDrift(plan: StackPlan, seen: Observation, planHashes: ReadonlyMap<string, string>): Drift {
+  const { supervisor } = seen;
+  const reasons = plan.services.flatMap((service) => {
+    const found = seen.services.get(service.name);
+    if (!found || supervisor.state === "absent") return [];
+    const reason =
+      service.run === "job"
+        ? jobDrift(found, seen, planHashes.get(service.name))
+        : serviceDrift(service, found, seen, planHashes.get(service.name));
+    return reason === undefined ? [] : [[service.name, reason] as const];
+  });
+  return {
+    supervisor: supervisor.state === "down" ? `supervisord does not answer (${supervisor.reason})` : undefined,
+    services: new Map(reasons),
+    builds: new Map(
+      supervisor.state === "absent"
+        ? []
+        : plan.builds
+            .filter((build) => !seen.builds.has(build.key))
+            .map((build) => [build.key, `${build.target} is gone`]),
+    ),
+  };
+}
+
+function serviceDrift(
+  service: ServicePlan,
+  seen: ServiceSeen,
+  { supervisor }: Observation,
+  planHash: string | undefined,
+): string | undefined {
+  if (supervisor.state !== "running") return "supervisord is down";
+  if (seen.appliedPlan === undefined) return "the last change was not completed";
+  if (seen.appliedPlan !== planHash) return "another plan is in place";
+  if (seen.edited.length > 0) return `edited by hand: ${seen.edited.join(", ")}`;
+  return programDrift(service, seen);
+}
+
+function programDrift(service: ServicePlan, { program, history }: ServiceSeen): string | undefined {
+  if (!program) return "supervisord does not know it";
+  switch (program.state) {
+    case "RUNNING":
+    case "STARTING":
+    case "BACKOFF":
+    case "STOPPING":
+      return undefined;
+    case "STOPPED":
+      return `stopped at ${clock(program.stoppedAt)}`;
+    case "FATAL":
+    case "UNKNOWN":
+      return program.spawnError || "could not be started";
+    case "EXITED":
+      return history.gaveUpAt === undefined
+        ? `${exitWords(program.exitStatus)} at ${clock(program.stoppedAt)}${service.restart === "no" ? " (restart: no)" : ""}`
+        : `gave up at ${clock(history.gaveUpAt)}: it ended soon after each of ${history.restarts + 1} starts`;
+  }
+}
+
+/** supervisord notes -1 for a process that a signal ended. */
+const exitWords = (status: number): string => (status === -1 ? "killed by a signal" : `exited with code ${status}`);
+
+function jobDrift(
+  seen: ServiceSeen,
+  { services }: Observation,
+  planHash: string | undefined,
+): string | undefined {
+  if (!seen.done) return "it has not succeeded yet";
+  if (seen.done.plan !== planHash) return "another plan ran";
+  const renewed = Object.entries(seen.done.data).filter(([name, id]) => services.get(name)?.dataId !== id);
+  return renewed.length === 0
+    ? undefined
+    : `the data of ${renewed.map(([name]) => name).join(", ")} is not what it ran on`;
+}
+
+/** Local time of day. */
+const clock = (seconds: number): string => new Date(seconds * 1000).toTimeString().slice(0, 8);

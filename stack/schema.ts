@@ -1,0 +1,124 @@
+import { z } from "zod";
+import { parseDuration, parseSize } from "./units.ts";
+
+/** `90s`, `10m`: milliseconds. */
+export const duration = z.string().transform((text, context) => {
+  const milliseconds = parseDuration(text);
+  if (milliseconds !== undefined) return milliseconds;
+  context.addIssue({ code: "custom", params: { expected: "a time such as `90s`, `500ms` or `10m`" } });
+  return z.NEVER;
+});
+
+/** `2GiB`, `512MB`: bytes. */
+export const size = z.string().transform((text, context) => {
+  const bytes = parseSize(text);
+  if (bytes !== undefined) return bytes;
+  context.addIssue({ code: "custom", params: { expected: "a size such as `512MiB` or `2GB`" } });
+  return z.NEVER;
+});
+
+export const port = z.int().min(1).max(65_535);
+
+/** A name that is safe as a database, role, module or alias name without quoting. */
+export const identifier = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/);
+
+/** `${secret.NAME}`: the secret's name, `secret.NAME`. A literal password has no place in a stack file. */
+export const password = z
+  .string()
+  .regex(/^\$\{secret\.[A-Za-z][A-Za-z0-9]*\}$/)
+  .transform((reference) => reference.slice(2, -1));
+
+export const argv = z.array(z.string()).min(1);
+
+const scalar = z.union([z.string(), z.number(), z.boolean()]).transform(String);
+
+/** What every kind has, jobs too. */
+export const baseSettings = {
+  /** Where it runs. Default: `settings.in`. */
+  in: z.enum(["host"]).optional(),
+  /** False takes it out of the stack; what refers to it must say `${name.key?}`. */
+  enabled: z.boolean().default(true),
+  /** False turns its failure into a warning. */
+  required: z.boolean().default(true),
+  /** Services that must be ready first, besides those that it refers to; `name?` where it may be disabled. */
+  needs: z.array(z.string()).default([]),
+  /** Environment variables; values may refer to other services and to secrets. */
+  env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), scalar).default({}),
+  /** How long it may take to stop before it is killed. Default: a kind's own. */
+  stopGrace: duration.optional(),
+  /** Where it logs. Default: `<state>/logs/<name>.log`. */
+  logFile: z.string().optional(),
+  /** Where its standard error goes. Default: into `logFile`. */
+  errorLog: z.string().optional(),
+};
+
+/** What every kind that stays up has. */
+export const commonSettings = {
+  ...baseSettings,
+  /** Memory that it is meant to use at most; watched on the host, not enforced. */
+  memory: size.optional(),
+  /** What happens when it exits. */
+  restart: z.enum(["always", "on-failure", "no"]).default("always"),
+  /** How long its check may take to succeed. Default: a kind's own. */
+  ready: z.strictObject({ timeout: duration.optional() }).default({}),
+  /** Asks it to stop. Default: what the program treats as a clean stop. */
+  stopSignal: z.enum(["TERM", "INT", "QUIT"]).optional(),
+  /** Where its process id is written, for other tools. */
+  pidFile: z.string().optional(),
+};
+
+type Output<Shape extends z.core.$ZodLooseShape> = z.output<z.ZodObject<Shape>>;
+
+export type CommonSettings = Output<typeof baseSettings> & Partial<Output<typeof commonSettings>>;
+
+/** Directory of an application: `requirements.txt` makes a Python environment, `package.json` built pages. */
+export const build = z.string();
+
+export const stackSettings = z.strictObject({
+  /** Where services run unless they say otherwise. */
+  in: z.enum(["host"]).default("host"),
+  /** Names this stack's owner instead of the checkout's path, for runners whose path changes. */
+  id: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]{0,30}$/)
+    .optional(),
+  /** Added to each kind's default port, never to an explicit `port`. */
+  portOffset: z.int().min(0).max(60_000).default(0),
+  /** Where relative model files are looked up. Default: the models directory of the cache. */
+  modelsDir: z.string().optional(),
+});
+
+export const modelSettings = z.strictObject({
+  /** Path below `modelsDir`, or absolute. Of a split model: the first part. */
+  file: z.string(),
+  /** Refuses a file with another content. */
+  sha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .optional(),
+  /** Projector of a vision model, looked up as `file` is. */
+  mmproj: z.string().optional(),
+  /** `wait`: a download by other means is under way. */
+  missing: z.enum(["fail", "wait"]).default("fail"),
+  /** How long the size must not change before the file counts as complete. */
+  stable: duration.default(2000),
+});
+
+export const secretSettings = z.union([
+  z.string().transform((value) => ({ from: "config" as const, value })),
+  z
+    .strictObject({ env: z.string(), required: z.boolean().default(true) })
+    .transform(({ env, required }) => ({ from: "env" as const, variable: env, required })),
+  z
+    .strictObject({ file: z.string(), required: z.boolean().default(true) })
+    .transform(({ file, required }) => ({ from: "file" as const, path: file, required })),
+  z
+    .strictObject({ generate: z.int().min(16).max(1024) })
+    .transform(({ generate }) => ({ from: "generate" as const, bytes: generate })),
+]);
+
+/** The sections of `config:` that are ours, under `engineroom:`. */
+export const sections = ["settings", "models", "secrets", "services"] as const;
+
+/** Names of services and models: short, for socket paths and host names. */
+export const NAME = /^[a-z][a-z0-9-]{0,30}$/;
