@@ -12,7 +12,7 @@ from redis.retry import Retry as ReconnectPolicy
 
 from app import llm, questions, settings
 
-ATTEMPTS = 5
+ATTEMPTS = 4
 log = logging.getLogger(__name__)
 
 # One reconnect without a pause: a request that enqueues would otherwise hang for seconds while the broker is away.
