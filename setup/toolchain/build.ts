@@ -1,0 +1,105 @@
+import { chmodSync, copyFileSync, mkdirSync, readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { execa } from "execa";
+import { UserError } from "#cli/errors.ts";
+import { commandPlugin } from "#setup/toolchain/layout.ts";
+import { cliModule, commandModule, dynamicScripts } from "#setup/toolchain/sources.ts";
+import { commandVersion, pulumiVersion } from "#setup/toolchain/versions.ts";
+
+interface GoBuild {
+  /** What the lines of the report say. */
+  readonly name: string;
+  readonly module: string;
+  readonly packages: readonly string[];
+  readonly output: string;
+  /** The variable that holds the program's version, and its value. */
+  readonly version: readonly [variable: string, value: string];
+}
+
+export interface BuildOptions {
+  /** Absolute path of the go command, 1.26 or newer. */
+  readonly go: string;
+  /** Holds Go's caches where the environment has no HOME. */
+  readonly cacheDir: string;
+  readonly report: (line: string) => void;
+}
+
+const buildTimeoutMs = 1_800_000;
+/** Lines of go's output that stand in an error: the first failing package is at the end. */
+const tailLines = 15;
+
+/** Builds every program of the toolchain below `root`: `bin/` and `home/`. */
+export async function buildPrograms(root: string, options: BuildOptions): Promise<void> {
+  const bin = join(root, "bin");
+  const plugin = commandPlugin(join(root, "home"));
+  mkdirSync(bin, { recursive: true });
+  mkdirSync(dirname(plugin), { recursive: true });
+  const failed = new AbortController();
+  const build = (what: GoBuild) =>
+    goBuild(options, what, failed.signal).catch((error: unknown) => {
+      failed.abort();
+      throw error;
+    });
+  // Together: one downloads while the other compiles.
+  await Promise.all([
+    build({
+      name: `pulumi ${pulumiVersion} and its language host`,
+      module: cliModule,
+      packages: ["github.com/pulumi/pulumi/pkg/v3/cmd/pulumi", "./pulumi-language-nodejs"],
+      output: `${bin}/`,
+      version: ["github.com/pulumi/pulumi/sdk/v3/go/common/version.Version", `v${pulumiVersion}`],
+    }),
+    build({
+      name: `command plugin ${commandVersion}`,
+      module: commandModule,
+      packages: ["."],
+      output: plugin,
+      version: ["main.version", commandVersion],
+    }),
+  ]);
+  copyScripts(bin);
+}
+
+function copyScripts(bin: string): void {
+  for (const name of readdirSync(dynamicScripts)) {
+    copyFileSync(join(dynamicScripts, name), join(bin, name));
+    chmodSync(join(bin, name), name.endsWith(".cjs") ? 0o644 : 0o755);
+  }
+}
+
+async function goBuild(options: BuildOptions, build: GoBuild, cancelSignal: AbortSignal): Promise<void> {
+  const started = performance.now();
+  options.report(`toolchain: building ${build.name}`);
+  const [variable, version] = build.version;
+  const args = ["build", "-trimpath", "-ldflags", `-s -w -X ${variable}=${version}`, "-o", build.output];
+  const result = await execa(options.go, [...args, ...build.packages], {
+    cwd: build.module,
+    env: goEnvironment(options.cacheDir),
+    stdin: "ignore",
+    all: true,
+    reject: false,
+    timeout: buildTimeoutMs,
+    cancelSignal,
+  });
+  if (result.failed) {
+    throw new UserError("TOOLCHAIN_BUILD_FAILED", explainBuild(build.name, result.all || (result.shortMessage ?? "")), {
+      fix: "see that `go mod download` reaches its module proxy (GOPROXY), then run ./engineroom setup again",
+      cause: result,
+    });
+  }
+  options.report(`toolchain: ${build.name} built in ${((performance.now() - started) / 1000).toFixed(1)} s`);
+}
+
+export function explainBuild(name: string, output: string): string {
+  const tail = output.trim().split("\n").slice(-tailLines);
+  return `${name}: expected \`go build\` to succeed, got:\n${tail.map((line) => `  ${line}`).join("\n")}\n`;
+}
+
+function goEnvironment(cacheDir: string): NodeJS.ProcessEnv {
+  const caches =
+    process.env["HOME"] === undefined
+      ? { GOPATH: join(cacheDir, "go"), GOCACHE: join(cacheDir, "go", "build") }
+      : undefined;
+  // The sources and go.sum decide alone what is built, whatever the user's Go is set to do.
+  return { CGO_ENABLED: "0", GOFLAGS: "-mod=readonly", GOWORK: "off", GOTOOLCHAIN: "local", ...caches };
+}

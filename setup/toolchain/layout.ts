@@ -1,0 +1,15 @@
+import { join } from "node:path";
+import { isExecutable } from "#setup/path.ts";
+import { commandVersion } from "#setup/toolchain/versions.ts";
+
+/** Programs that stand beside each other: the CLI looks for the two others in its own directory. */
+export const programs = ["pulumi", "pulumi-language-nodejs", "pulumi-resource-pulumi-nodejs"] as const;
+
+/** Where the CLI looks for the command plugin, below PULUMI_HOME. */
+export function commandPlugin(home: string): string {
+  return join(home, "plugins", `resource-command-v${commandVersion}`, "pulumi-resource-command");
+}
+
+export function isComplete(bin: string, home: string): boolean {
+  return programs.every((name) => isExecutable(join(bin, name))) && isExecutable(commandPlugin(home));
+}
