@@ -31,6 +31,17 @@ export async function makeAtomic(target: string, make: (temporary: string) => Pr
   }
 }
 
+/** Gives `work` an empty directory beside `target`, which is gone afterwards. */
+export async function withScratch(target: string, work: (scratch: string) => Promise<void>): Promise<void> {
+  const scratch = temporaryName(target);
+  mkdirSync(scratch, { recursive: true });
+  try {
+    await work(scratch);
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
 function renameUnlessThere(temporary: string, target: string): void {
   try {
     renameSync(temporary, target);
@@ -58,14 +69,17 @@ export async function makeLinked(target: string, make: (home: string) => Promise
   }
 }
 
+// A pip that outlived its set-up may still be writing there.
+const abandoned = { recursive: true, force: true, maxRetries: 5 };
+
 /** Removes what a killed set-up left half made. */
 function removeAbandoned(dir: string): void {
   for (const name of readdirSync(dir)) {
     const pid = /^\..*\.(\d+)\.[0-9a-f]{8}\.tmp$/.exec(name)?.[1];
     if (pid === undefined || isAlive(Number(pid))) continue;
     // A link names the directory that was being made for it.
-    rmSync(join(dir, name.replace(/\.tmp$/, "")), { recursive: true, force: true });
-    rmSync(join(dir, name), { recursive: true, force: true });
+    rmSync(join(dir, name.replace(/\.tmp$/, "")), abandoned);
+    rmSync(join(dir, name), abandoned);
   }
 }
 

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
 import { UserError } from "#cli/errors.ts";
-import { makeAtomic, makeLinked } from "#setup/atomic.ts";
+import { makeAtomic, makeLinked, withScratch } from "#setup/atomic.ts";
 import type { SetupContext } from "#setup/context.ts";
 import { lastLine } from "#setup/run.ts";
 
@@ -30,9 +30,17 @@ export async function unpackWheels(
   const target = join(context.cacheDir, "wheels", `${name}-${shortHash(requirements(name), ...pipOptions)}`);
   if (existsSync(target)) return target;
   const python = await toolsVenv(context);
-  await makeAtomic(target, async (temporary) => {
-    await pip(context, python, name, ["--target", temporary, "--no-compile", ...pipOptions]);
-  });
+  // pip's own temporary files go beside the target: /tmp may be small, and what is left there nobody removes.
+  await withScratch(target, (scratch) =>
+    makeAtomic(target, (temporary) =>
+      pip({ ...context, env: { ...context.env, TMPDIR: scratch } }, python, name, [
+        "--target",
+        temporary,
+        "--no-compile",
+        ...pipOptions,
+      ]),
+    ),
+  );
   return target;
 }
 
