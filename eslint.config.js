@@ -21,7 +21,7 @@ const syntax = [
 ];
 
 export default defineConfig(
-  { ignores: ["node_modules/", "examples/", "setup/toolchain/", "coverage/"] },
+  { ignores: ["node_modules/", "examples/", "setup/toolchain/dynamic/", "coverage/"] },
   {
     files: ["**/*.ts"],
     extends: [tseslint.configs.strictTypeChecked],

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { open } from "node:fs/promises";
-import { Agent, fetch } from "undici";
+import { EnvHttpProxyAgent, fetch, type Response } from "undici";
 
 /** What a file must be to be taken. */
 export interface Pinned {
@@ -8,8 +8,10 @@ export interface Pinned {
   readonly bytes: number;
 }
 
-/** Seconds that an unreachable host may cost. */
+/** What a host that cannot be reached, or never answers, may cost. */
 const connectTimeoutMs = 4_000;
+const headersTimeout = 4_000;
+const bodyTimeout = 60_000;
 
 /**
  * Downloads to `file` and checks it on the way.
@@ -22,11 +24,10 @@ export async function download(
   pinned: Pinned,
   onProgress: (bytes: number) => void,
 ): Promise<void> {
-  const dispatcher = new Agent({ connect: { timeout: connectTimeoutMs }, headersTimeout: 10_000, bodyTimeout: 60_000 });
+  const dispatcher = new EnvHttpProxyAgent({ connect: { timeout: connectTimeoutMs }, headersTimeout, bodyTimeout });
   const target = await open(file, "wx", 0o644);
   try {
-    const response = await fetch(url, { dispatcher });
-    if (!response.ok || response.body === null) throw new Error(`${url} answered ${response.status}`);
+    const response = await answer(url, dispatcher);
     const hash = createHash("sha256");
     let bytes = 0;
     for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
@@ -42,6 +43,16 @@ export async function download(
     await target.close();
     await dispatcher.destroy();
   }
+}
+
+async function answer(url: string, dispatcher: EnvHttpProxyAgent): Promise<Response> {
+  const response = await fetch(url, { dispatcher }).catch((error: unknown) => {
+    // fetch says only "fetch failed"; its cause has the reason.
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+    throw new Error(`${url}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause: error });
+  });
+  if (!response.ok || response.body === null) throw new Error(`${url} answered ${response.status}`);
+  return response;
 }
 
 export function checkFile(name: string, expected: Pinned, got: Pinned): void {

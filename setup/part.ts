@@ -14,6 +14,8 @@ export interface Part {
   readonly needs: readonly ToolName[];
   /** Looks where people install it; undefined when nothing there fits. */
   readonly find: (context: SetupContext) => Promise<Found | undefined>;
+  /** Is all that belongs to it still there? Left out where the program itself is all. */
+  readonly intact?: (found: Found) => boolean;
   /** Gets it from elsewhere; left out where only people can install it. */
   readonly install?: (context: SetupContext) => Promise<Found>;
 }

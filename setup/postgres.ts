@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import type { Found, SetupContext } from "#setup/context.ts";
 import { provenPackage } from "#setup/found.ts";
 import type { Part } from "#setup/part.ts";
-import { executables } from "#setup/path.ts";
+import { executables, isExecutable } from "#setup/path.ts";
 import { versionOf } from "#setup/run.ts";
 import { atLeast } from "#setup/version.ts";
 import { requirements, unpackWheels } from "#setup/wheels.ts";
@@ -18,6 +18,7 @@ export const postgres: Part = {
   fix: "apt install postgresql",
   pins: [minimum, requirements("postgres")],
   needs: ["python"],
+  intact: ({ path }) => programs.every((name) => isExecutable(join(dirname(path), name))),
   find: async (context) => {
     // Debian and the PGDG packages keep the server out of PATH.
     const elsewhere = globSync(["/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin"]);

@@ -11,6 +11,7 @@ import { node } from "#setup/node.ts";
 import type { Part } from "#setup/part.ts";
 import { makeHostPlaces } from "#setup/places.ts";
 import { postgres } from "#setup/postgres.ts";
+import { pulumi } from "#setup/pulumi.ts";
 import { python } from "#setup/python.ts";
 import { redis } from "#setup/redis.ts";
 import { supervisord } from "#setup/supervisord.ts";
@@ -29,10 +30,11 @@ export interface SetupOptions {
   readonly env: NodeJS.ProcessEnv;
 }
 
-const parts: Readonly<Partial<Record<ToolName, Part>>> = {
+const parts: Readonly<Record<ToolName, Part>> = {
   node,
   python,
   supervisord,
+  pulumi,
   postgres,
   redis,
   nginx,
@@ -133,7 +135,7 @@ async function getAfterNeeds(
   pending: ReadonlyMap<ToolName, Promise<Tool>>,
   install: boolean,
 ): Promise<Tool> {
-  const part = partOf(name);
+  const part = parts[name];
   const needs = await Promise.all(part.needs.map(async (need) => [need, await pending.get(need)] as const));
   const tools = { ...context.tools, ...(Object.fromEntries(needs) as Tools) };
   const known = tools[name];
@@ -175,10 +177,11 @@ function throwAll(errors: readonly unknown[]): void {
 function isCurrent(name: ToolName, tools: Tools, env: NodeJS.ProcessEnv): boolean {
   const tool = tools[name];
   if (tool === undefined) return false;
-  const part = partOf(name);
+  const part = parts[name];
   return (
     tool.key === keyOf(part, tools, env) &&
     tool.stamp === stampOf(tool.path) &&
+    (part.intact?.(tool) ?? true) &&
     part.needs.every((need) => isCurrent(need, tools, env))
   );
 }
@@ -209,11 +212,5 @@ function sourcesOf(env: NodeJS.ProcessEnv): readonly Source[] {
 
 /** The parts and what they need, needed ones first. */
 function withNeeds(names: readonly ToolName[]): readonly ToolName[] {
-  return [...new Set(names.flatMap((name) => [...withNeeds(partOf(name).needs), name]))];
-}
-
-function partOf(name: ToolName): Part {
-  const part = parts[name];
-  if (part === undefined) throw new Error(name);
-  return part;
+  return [...new Set(names.flatMap((name) => [...withNeeds(parts[name].needs), name]))];
 }

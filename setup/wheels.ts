@@ -92,6 +92,16 @@ async function makeToolsVenv(context: SetupContext, python: string, dir: string)
 }
 
 async function pip(context: SetupContext, python: string, name: string, options: readonly string[]): Promise<void> {
+  if (!context.sources.includes("packages")) {
+    throw new UserError(
+      "SETUP_MISSING",
+      `${name}: expected it on the host, got none, and ENGINEROOM_SOURCES leaves packages out.`,
+      {
+        fix: "install it yourself, or unset ENGINEROOM_SOURCES",
+        exitCode: 2,
+      },
+    );
+  }
   const file = requirementsFile(name);
   const pinned = ["--require-hashes", "--no-deps", "--only-binary=:all:"];
   const result = await execa(
