@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { preflight } from "#checks/preflight.ts";
 import { lookAround, openStack } from "#observe/world.ts";
+import { explainFollowUps } from "#runtime/failures.ts";
 import { publicOutputs, registerStack } from "#runtime/program.ts";
 import { problemReport } from "#stack/problems.ts";
 import { stackFileName } from "#stack/file.ts";
@@ -15,9 +16,8 @@ const problems = await preflight(world);
 if (problems.length > 0) throw new pulumi.RunError(problemReport(`The world around stack ${stack}`, problems));
 
 // Pulumi takes a stack trace for each property of each resource: a third of the whole time with many services.
-const { stackTraceLimit } = Error;
 Error.stackTraceLimit = 0;
+explainFollowUps();
 registerStack(world);
-Error.stackTraceLimit = stackTraceLimit;
 
 export const services = publicOutputs(world.plan.services);

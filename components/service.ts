@@ -32,7 +32,7 @@ export class Service extends pulumi.ComponentResource {
           stableSeconds: plan.model.stableSeconds,
           cacheFile: `${context.host.cacheDir}/model-hashes.json`,
           stamp: args.modelStamp,
-          urn: urnBelow(type, "ModelFile", `${plan.name}-model`),
+          progressUrn: urnBelow(type, "ModelFile", `${plan.name}-model`),
         },
         { parent: this },
       );

@@ -20,7 +20,7 @@ export async function update(_id: string, _olds: ModelFileInputs, inputs: ModelF
 }
 
 async function prove(inputs: ModelFileInputs) {
-  const progress = progressOf(inputs.urn);
+  const progress = progressOf(inputs.progressUrn);
   using interrupt = watchInterrupt();
   const report = await waitUntilFinal(
     (signal) => inspectModelFile(inputs, { level: "full", cacheFile: inputs.cacheFile, signal }),

@@ -30,13 +30,13 @@ async function wait(inputs: ReadyInputs) {
     log: readTail(inputs.logFile),
   });
   if (inputs.required || report.cancelled) throw new Error(words);
-  progressOf(inputs.urn, true)(`${words}\n  (required: false, so the others go on)`);
+  progressOf(inputs.progressUrn, true)(`${words}\n  (required: false, so the others go on)`);
   return { ...inputs, detail: "not ready" };
 }
 
 async function waitForReady(inputs: ReadyInputs): Promise<WaitReport> {
   const { service, socket, home } = inputs;
-  const progress = progressOf(inputs.urn);
+  const progress = progressOf(inputs.progressUrn);
   const target = { service, socket, home, supervisorLog: `${dirname(dirname(home))}/supervisord.log` };
   const probe = whileRunning(target, probeOf(inputs.check, { processTree: () => programTree(target) }));
   using interrupt = watchInterrupt();

@@ -16,8 +16,8 @@ export interface ReadyInputs {
   /** The service's own directory, with its start records. */
   readonly home: string;
   readonly logFile: string;
-  /** Its own URN: where its progress is shown. */
-  readonly urn: string;
+  /** Its own URN, where its progress is shown; `urn` itself is reserved. */
+  readonly progressUrn: string;
 }
 
 /** Done when a service has proven that it works. */
@@ -40,7 +40,7 @@ export interface ModelFileInputs {
   readonly cacheFile: string;
   /** Size, time and inode as the program saw them, so that a replaced file is proven again; empty where it was not there. */
   readonly stamp: string;
-  readonly urn: string;
+  readonly progressUrn: string;
 }
 
 /** Done when a model file is whole, at rest, and has the declared content. */

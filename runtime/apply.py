@@ -45,8 +45,10 @@ def main():
     what, verb = sys.argv[1:]
     text = os.environ["PLAN"]
     plan = json.loads(text)
-    os.umask(0o077)
+    # Directories that stacks share let others pass, and show nothing.
+    os.umask(0o066)
     make_places(plan)
+    os.umask(0o077)
     become(plan.get("account"))
     ACTIONS[what, verb](plan, text)
 
@@ -56,8 +58,7 @@ def make_places(plan):
     user = pwd.getpwnam(plan["account"]) if "account" in plan else None
     for path in (plan["stackDir"], plan["runDir"]):
         try:
-            # Those above are shared by stacks; passing through them shows nothing.
-            os.makedirs(os.path.dirname(path), mode=0o711, exist_ok=True)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
             os.makedirs(path, mode=0o700, exist_ok=True)
         except OSError as error:
             raise Refused(f"{path}: expected to make this directory, got: {error.strerror}") from None

@@ -39,7 +39,7 @@ export function runProcess(
       socket: context.places.supervisorSocket,
       home: serviceHome(context.places, plan.name),
       logFile: plan.logFile,
-      urn: urnBelow(componentType, "Ready", name),
+      progressUrn: urnBelow(componentType, "Ready", name),
     },
     { parent },
   );

@@ -1,0 +1,17 @@
+/** What the SDK says when the engine has refused a resource, perhaps with a property's name before it. */
+const NOT_REGISTERED = /resource (\S+) \[[^\]]*\] failed to register$/;
+
+/**
+ * The engine has already shown why a resource failed. The SDK then rejects everything that depends on it, as an
+ * unhandled error with a stack of its own insides; this turns that into one plain sentence.
+ */
+export function explainFollowUps(): void {
+  process.prependListener("unhandledRejection", (error) => {
+    if (!(error instanceof Error)) return;
+    const resource = NOT_REGISTERED.exec(error.message)?.[1];
+    if (resource === undefined) return;
+    error.message = `${resource} failed (see above), so what needs it was not started`;
+    // The mark of a RunError, whose message is shown without a stack.
+    Object.assign(error, { __pulumiRunError: true });
+  });
+}
