@@ -1,4 +1,7 @@
-import { type CommandEntry, runProgram } from "#cli/program.ts";
+import { enableCompileCache } from "node:module";
+import { join } from "node:path";
+import type { CommandEntry } from "#cli/program.ts";
+import { hostPlaces } from "#stack/places.ts";
 
 const commands: Readonly<Record<string, CommandEntry>> = {
   setup: {
@@ -8,4 +11,7 @@ const commands: Readonly<Record<string, CommandEntry>> = {
   env: { summary: "print the shell lines that plain pulumi needs", load: () => import("#cli/env.ts") },
 };
 
+// Everything else is imported after this: what is loaded before it is compiled anew at every start.
+enableCompileCache(join(hostPlaces(process.env, process.getuid?.() ?? 0).cacheDir, "node-compile-cache"));
+const { runProgram } = await import("#cli/program.ts");
 process.exitCode = await runProgram(commands, process.argv.slice(2));

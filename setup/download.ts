@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { open } from "node:fs/promises";
-import { EnvHttpProxyAgent, fetch, type Response } from "undici";
+import type { EnvHttpProxyAgent, Response } from "undici";
 
 /** What a file must be to be taken. */
 export interface Pinned {
@@ -24,6 +24,7 @@ export async function download(
   pinned: Pinned,
   onProgress: (bytes: number) => void,
 ): Promise<void> {
+  const { EnvHttpProxyAgent } = await import("undici");
   const dispatcher = new EnvHttpProxyAgent({ connect: { timeout: connectTimeoutMs }, headersTimeout, bodyTimeout });
   const target = await open(file, "wx", 0o644);
   try {
@@ -46,6 +47,7 @@ export async function download(
 }
 
 async function answer(url: string, dispatcher: EnvHttpProxyAgent): Promise<Response> {
+  const { fetch } = await import("undici");
   const response = await fetch(url, { dispatcher }).catch((error: unknown) => {
     // fetch says only "fetch failed"; its cause has the reason.
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;

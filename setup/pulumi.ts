@@ -2,8 +2,6 @@ import { dirname, join } from "node:path";
 import type { Found, Source } from "#setup/context.ts";
 import { findGo } from "#setup/go.ts";
 import type { Part } from "#setup/part.ts";
-import { findToolchain } from "#setup/toolchain.ts";
-import { hostToolchain } from "#setup/toolchain/host.ts";
 import { isComplete } from "#setup/toolchain/layout.ts";
 import { sourcesKey } from "#setup/toolchain/sources.ts";
 import { commandVersion, pulumiVersion } from "#setup/toolchain/versions.ts";
@@ -16,10 +14,12 @@ export const pulumi: Part = {
   needs: ["python"],
   intact: ({ path, env }) => isComplete(dirname(path), env?.["PULUMI_HOME"] ?? ""),
   find: async ({ env }) => {
+    const { hostToolchain } = await import("#setup/toolchain/host.ts");
     const found = await hostToolchain(env);
     return found === undefined ? undefined : asFound(found.pulumi, found.home, "host");
   },
   install: async (context) => {
+    const { findToolchain } = await import("#setup/toolchain.ts");
     const {
       pulumi: path,
       home,

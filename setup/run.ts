@@ -1,4 +1,3 @@
-import { execa } from "execa";
 import type { SetupContext } from "#setup/context.ts";
 
 export interface Ran {
@@ -8,6 +7,8 @@ export interface Ran {
   readonly reason: string;
 }
 
+// execa is imported where it is used: when all parts are there, as nearly always, loading it would be the longest step.
+
 /** Starts a program to see that it works here: as the service user, where there is one, and from a neutral place. */
 export async function tryProgram(
   context: SetupContext,
@@ -15,6 +16,7 @@ export async function tryProgram(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): Promise<Ran> {
+  const { execa } = await import("execa");
   const result = await execa(file, args, {
     reject: false,
     extendEnv: false,

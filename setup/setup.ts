@@ -143,7 +143,7 @@ async function getAfterNeeds(
   const started = performance.now();
   const found = await obtain({ ...context, tools }, part, install);
   context.report(`${name} ${found.version}: ${found.source}, ${seconds(started)} (${found.path})`);
-  return { ...found, key: keyOf(part, tools, context.env), stamp: stampOf(found.path) ?? "" };
+  return { ...found, key: keyOf(part, tools), stamp: stampOf(found.path) ?? "" };
 }
 
 async function obtain(context: SetupContext, part: Part, install: boolean): Promise<Found> {
@@ -179,16 +179,17 @@ function isCurrent(name: ToolName, tools: Tools, env: NodeJS.ProcessEnv): boolea
   if (tool === undefined) return false;
   const part = parts[name];
   return (
-    tool.key === keyOf(part, tools, env) &&
+    tool.key === keyOf(part, tools) &&
+    (part.install === undefined || sourcesOf(env).includes(tool.source)) &&
     tool.stamp === stampOf(tool.path) &&
     (part.intact?.(tool) ?? true) &&
     part.needs.every((need) => isCurrent(need, tools, env))
   );
 }
 
-function keyOf(part: Part, tools: Tools, env: NodeJS.ProcessEnv): string {
+function keyOf(part: Part, tools: Tools): string {
   const needs = part.needs.map((need) => `${tools[need]?.path ?? ""} ${tools[need]?.version ?? ""}`);
-  return shortHash(...part.pins, ...sourcesOf(env), ...needs);
+  return shortHash(...part.pins, ...needs);
 }
 
 function stampOf(path: string): string | undefined {

@@ -1,4 +1,3 @@
-import { execa } from "execa";
 import { readFileSync } from "node:fs";
 import { UserError } from "#cli/errors.ts";
 import type { Account } from "#setup/context.ts";
@@ -19,6 +18,7 @@ export async function makeServiceAccount(home: string, report: (line: string) =>
   const existing = serviceAccount();
   if (existing !== undefined) return existing;
   const options = ["--system", "--user-group", "--no-create-home", "--home-dir", home, "--shell", "/usr/sbin/nologin"];
+  const { execa } = await import("execa");
   const made = await execa("useradd", [...options, SERVICE_USER], { reject: false, all: true, timeout: 20_000 });
   const account = serviceAccount();
   // A set-up at the same moment may have made it first.

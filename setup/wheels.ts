@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { execa } from "execa";
 import { UserError } from "#cli/errors.ts";
 import { makeAtomic, makeLinked, withScratch } from "#setup/atomic.ts";
 import type { SetupContext } from "#setup/context.ts";
@@ -73,6 +72,7 @@ const venvsInTheMaking = new Map<string, Promise<void>>();
 /** A venv holds its own path, so it cannot be renamed: it keeps its odd name, and a link gets the real one. */
 async function makeToolsVenv(context: SetupContext, python: string, dir: string): Promise<void> {
   await makeLinked(dir, async (home) => {
+    const { execa } = await import("execa");
     const made = await execa(python, ["-m", "venv", home], {
       reject: false,
       extendEnv: false,
@@ -104,6 +104,7 @@ async function pip(context: SetupContext, python: string, name: string, options:
   }
   const file = requirementsFile(name);
   const pinned = ["--require-hashes", "--no-deps", "--only-binary=:all:"];
+  const { execa } = await import("execa");
   const result = await execa(
     python,
     ["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", ...pinned, ...options, "-r", file],
