@@ -7,7 +7,7 @@ import { readJson } from "#observe/records.ts";
 import { openStack, placesOf, type Opened } from "#observe/world.ts";
 import { readTools } from "#setup/tools.ts";
 import { readStackFile, stackFileName } from "#stack/file.ts";
-import { hostPlaces, type HostPlaces, type StackPlaces } from "#stack/places.ts";
+import { hostPlaces, projectPlaces, type HostPlaces, type StackPlaces } from "#stack/places.ts";
 import { problemReport } from "#stack/problems.ts";
 import type { StackConfig } from "#stack/sections.ts";
 
@@ -50,11 +50,12 @@ function badStackFile(stack: string, problems: Parameters<typeof problemReport>[
 
 /** What `pulumi stack select` has noted for this checkout. */
 function lastSelected(): string | undefined {
-  const { cacheDir } = hostPlaces(process.env, process.getuid?.() ?? 0);
-  const home = process.env["PULUMI_HOME"] ?? readTools(cacheDir).pulumi?.env?.["PULUMI_HOME"];
+  const host = hostPlaces(process.env, process.getuid?.() ?? 0);
+  const home = process.env["PULUMI_HOME"] ?? readTools(host.cacheDir).pulumi?.env?.["PULUMI_HOME"];
   if (home === undefined) return undefined;
   const project = createHash("sha1").update(join(projectDir, "Pulumi.yaml")).digest("hex");
   const noted = readJson(join(home, "workspaces", `engineroom-${project}-workspace.json`)) as
-    { stack?: string } | undefined;
-  return noted?.stack?.split("/").at(-1);
+    { stacks?: Readonly<Record<string, string>> } | undefined;
+  const backend = process.env["PULUMI_BACKEND_URL"] ?? `file://${projectPlaces(host, projectDir).backendDir}`;
+  return noted?.stacks?.[backend]?.split("/").at(-1);
 }
