@@ -4,6 +4,10 @@ import type { CommandEntry } from "#cli/program.ts";
 import { hostPlaces } from "#stack/places.ts";
 
 const commands: Readonly<Record<string, CommandEntry>> = {
+  up: { summary: "bring the stack up, or repair it", load: () => import("#cli/up.ts") },
+  preview: { summary: "show what up would change, and what is broken", load: () => import("#cli/preview.ts") },
+  destroy: { summary: "take the stack down; data is kept", load: () => import("#cli/destroy.ts") },
+  refresh: { summary: "bring Pulumi's state up to date with its providers", load: () => import("#cli/refresh.ts") },
   setup: {
     summary: "get every part that is missing, and say where each came from",
     load: () => import("#cli/setup.ts"),

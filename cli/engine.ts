@@ -1,0 +1,92 @@
+import { basename, dirname, join } from "node:path";
+import type { Command } from "commander";
+import { UserError } from "#cli/errors.ts";
+import { openSelected, selectStack, type Selected } from "#cli/open.ts";
+import { globalOptions, projectDir, report } from "#cli/options.ts";
+import type { Opened } from "#observe/world.ts";
+import { prepareEngine, runEngine, type EngineTarget, type Verb } from "#operations/engine.ts";
+import { pulumiEnvironment } from "#setup/environment.ts";
+import { modelFiles } from "#setup/models.ts";
+import { ensurePassphrase } from "#setup/passphrase.ts";
+import { setUp, setUpModel } from "#setup/setup.ts";
+import type { ToolName } from "#setup/tools.ts";
+
+/** A stack whose tools are there. */
+export interface Prepared {
+  readonly selected: Selected;
+  readonly opened: Opened;
+  readonly target: EngineTarget;
+  /** Seconds that set-up took. */
+  readonly setupSeconds: number;
+}
+
+/** Loads the stack file (bad input ends here, before anything is changed) and sets up what the stack uses. */
+export async function prepare(command: Command): Promise<Prepared> {
+  const selected = selectStack(command);
+  const opened = openSelected(selected);
+  const started = performance.now();
+  const { install } = globalOptions(command);
+  const options = { install, projectDir, report, env: process.env };
+  const tools = await setUp({ parts: partsOf(opened), ...options });
+  await Promise.all(modelsOf(opened, selected).map((file) => setUpModel(file, options)));
+  ensurePassphrase(selected.places, process.env);
+  const { host, places } = selected;
+  const env = { ...process.env, ...pulumiEnvironment({ host, project: places, tools, env: process.env }) };
+  const target = { places, encrypted: selected.config.secretKeys.size > 0, env, report };
+  return { selected, opened: openSelected(selected), target, setupSeconds: (performance.now() - started) / 1000 };
+}
+
+const partsOf = ({ plan }: Opened): readonly ToolName[] => [
+  ...new Set<ToolName>([
+    "node",
+    "python",
+    "supervisord",
+    "pulumi",
+    ...plan.services.flatMap((service) => service.tools),
+  ]),
+];
+
+/** Models that set-up knows where to get, and that the stack looks for in the cache. */
+function modelsOf({ plan }: Opened, { host }: Selected): readonly string[] {
+  const wanted = plan.services.flatMap((service) => service.model?.path ?? []);
+  const cached = wanted.filter((path) => dirname(path) === join(host.cacheDir, "models")).map((path) => basename(path));
+  return modelFiles.filter((file) => cached.includes(file));
+}
+
+/** Runs one of Pulumi's verbs, and ends with our exit code: 0, 1, or 130 when interrupted. */
+export async function engine(
+  verb: Verb,
+  args: readonly string[],
+  { target, setupSeconds }: Prepared,
+): Promise<boolean> {
+  await prepareEngine(target);
+  const started = performance.now();
+  const { exitCode, interrupted } = await runEngine(verb, args, target);
+  const seconds = (performance.now() - started) / 1000;
+  report(`set-up ${setupSeconds.toFixed(1)} s, ${verb} ${seconds.toFixed(1)} s`);
+  process.exitCode = interrupted ? 130 : exitCode === 0 ? 0 : 1;
+  return process.exitCode === 0;
+}
+
+/** Words after the verb that Pulumi understands and we need not. */
+export const passArguments = (command: Command): Command =>
+  command.argument("[pulumi arguments...]", "handed on to Pulumi").allowUnknownOption().allowExcessArguments();
+
+/** Asks on the terminal; without one, only `--yes` is an answer. */
+export async function confirm(question: string, yes: boolean): Promise<void> {
+  if (yes) return;
+  if (!process.stdin.isTTY || !process.stderr.isTTY) {
+    throw new UserError("CONFIRMATION", `${question} expected an answer, got no terminal to ask on.`, {
+      fix: "add --yes",
+      exitCode: 2,
+    });
+  }
+  const { createInterface } = await import("node:readline/promises");
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    const answer = await terminal.question(`${question} [y/N] `);
+    if (!/^y(es)?$/i.test(answer.trim())) throw new UserError("CONFIRMATION", "nothing was changed.");
+  } finally {
+    terminal.close();
+  }
+}

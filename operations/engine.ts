@@ -1,0 +1,158 @@
+import { spawn } from "node:child_process";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { execa } from "execa";
+import { UserError } from "#cli/errors.ts";
+import type { StackPlan } from "#stack/plan.ts";
+import type { StackPlaces } from "#stack/places.ts";
+import { stackFileName } from "#stack/file.ts";
+import { checkpointFile, pendingOperations, stackLocks, type StackLock } from "./locks.ts";
+import { saltFits } from "./salt.ts";
+
+export type Verb = "up" | "preview" | "destroy" | "refresh";
+
+/** A stack, and the environment in which Pulumi works on it. */
+export interface EngineTarget {
+  readonly places: StackPlaces;
+  /** The file holds values encrypted with its salt. */
+  readonly encrypted: boolean;
+  /** The whole environment, variables of setup/environment.ts included. */
+  readonly env: NodeJS.ProcessEnv;
+  readonly report: (line: string) => void;
+}
+
+/** Sees that Pulumi can begin: the salt fits, the stack exists, nobody else is at it, and no dead run is in the way. */
+export async function prepareEngine(target: EngineTarget): Promise<void> {
+  await refuseForeignSalt(target);
+  await ensureStack(target);
+  await clearLocks(target);
+  await clearPending(target);
+}
+
+async function refuseForeignSalt({ places, encrypted, env }: EngineTarget): Promise<void> {
+  const file = env["PULUMI_CONFIG_PASSPHRASE_FILE"];
+  const passphrase = env["PULUMI_CONFIG_PASSPHRASE"] ?? (file ? readFileSync(file, "utf8").trim() : undefined);
+  if (passphrase === undefined || (await saltFits(places, passphrase))) return;
+  const name = stackFileName(places.stack);
+  throw new UserError("STACK_SALT", `${name}: encryptionsalt: expected one made with this passphrase, got another.`, {
+    exitCode: 2,
+    fix: encrypted
+      ? `set PULUMI_CONFIG_PASSPHRASE to the passphrase that encrypted its secrets, or remove the line and set each anew`
+      : `delete the line that begins with \`encryptionsalt:\` (the file holds nothing encrypted)`,
+  });
+}
+
+/** Our own backend shows in a file whether the stack exists; of another one Pulumi must be asked. */
+async function ensureStack({ places, env }: EngineTarget): Promise<void> {
+  if (existsSync(checkpointFile(places.backendDir, places.stack))) return;
+  const made = await pulumi(["stack", "init", places.stack, "--no-select", "--non-interactive"], { places, env });
+  if (made.exitCode !== 0 && !made.stderr.includes("already exists")) throw engineError("stack init", made.stderr);
+}
+
+async function clearLocks(target: EngineTarget): Promise<void> {
+  const locks = stackLocks(target.places);
+  const living = locks.filter((lock) => lock.alive);
+  if (living.length > 0) throw lockedError(target.places.stack, living);
+  if (locks.length === 0) return;
+  for (const lock of locks) {
+    target.report(`cleared the lock of a run that died: ${lockWords(lock)}`);
+    rmSync(lock.file, { force: true });
+  }
+}
+
+function lockedError(stack: string, locks: readonly StackLock[]): UserError {
+  return new UserError(
+    "STACK_LOCKED",
+    `stack ${stack}: expected nobody else to change it, got ${locks.map(lockWords).join(", ")}.`,
+    {
+      fix: `wait for it to end; if you know that it is dead: pulumi cancel --stack ${stack}`,
+    },
+  );
+}
+
+const lockWords = ({ pid, user, host, since }: StackLock): string =>
+  `process ${pid} of ${user} on ${host}, since ${since}`;
+
+/**
+ * After a kill the checkpoint names what was under way. All our makers may be repeated, so the entries only need to go:
+ * the next `up` finds what is there and completes it.
+ */
+async function clearPending(target: EngineTarget): Promise<void> {
+  const pending = pendingOperations(target.places);
+  if (pending.length === 0) return;
+  for (const { type, urn } of pending)
+    target.report(`the last run was killed while ${type} ${urn.split("::").at(-1) ?? urn}`);
+  const { stack } = target.places;
+  const args = ["refresh", "--stack", stack, "--yes", "--skip-preview", "--clear-pending-creates", "--non-interactive"];
+  const refreshed = await pulumi(args, target);
+  if (refreshed.exitCode !== 0) throw engineError("refresh", refreshed.stderr + refreshed.stdout);
+  target.report("cleared what it left undone; up completes it");
+}
+
+async function pulumi(args: readonly string[], { places, env }: Pick<EngineTarget, "places" | "env">) {
+  return await execa("pulumi", args, {
+    cwd: places.projectDir,
+    env,
+    extendEnv: false,
+    reject: false,
+    stdin: "ignore",
+    timeout: 120_000,
+  });
+}
+
+const engineError = (verb: string, output: string): UserError =>
+  new UserError("ENGINE", `pulumi ${verb}: expected success, got:\n${output.trim()}`);
+
+/** Services that stand on this host and are not in the plan any more: `up` takes them down. */
+export function servicesToRemove({ places, services }: StackPlan): readonly string[] {
+  const planned = new Set(services.map((service) => service.name));
+  return existsSync(places.servicesDir) ? readdirSync(places.servicesDir).filter((name) => !planned.has(name)) : [];
+}
+
+/** How long Pulumi may take to end after Ctrl-C; our own waits end within a second. */
+const PATIENCE_MS = 10_000;
+
+export interface EngineEnd {
+  readonly exitCode: number;
+  readonly interrupted: boolean;
+}
+
+/**
+ * Runs Pulumi with its own display. It stands in a session of its own, so that a terminal's Ctrl-C does not reach it
+ * twice: it gets exactly one SIGINT (two would leave pending operations), and the waits inside see a mark.
+ */
+export async function runEngine(verb: Verb, args: readonly string[], target: EngineTarget): Promise<EngineEnd> {
+  const mark = join(target.places.stateDir, `interrupt-${process.pid}`);
+  rmSync(mark, { force: true });
+  const child = spawn("pulumi", [verb, "--stack", target.places.stack, ...args], {
+    cwd: target.places.projectDir,
+    env: { ...target.env, ENGINEROOM_INTERRUPT: mark },
+    // Without a terminal for its input Pulumi leaves the keyboard, and so Ctrl-C, to us.
+    stdio: ["ignore", "inherit", "inherit"],
+    detached: true,
+  });
+  let interrupted = false;
+  const interrupt = (): void => {
+    if (interrupted) return target.report("still ending; this takes at most 10 s");
+    interrupted = true;
+    target.report("interrupted: what is under way ends, nothing new begins");
+    writeFileSync(mark, "");
+    child.kill("SIGINT");
+    setTimeout(() => target.report("Pulumi still waits for a step that cannot be interrupted"), PATIENCE_MS).unref();
+  };
+  process.on("SIGINT", interrupt);
+  process.on("SIGTERM", interrupt);
+  process.on("SIGHUP", interrupt);
+  try {
+    const exitCode = await new Promise<number>((resolve, reject) => {
+      child.on("error", reject);
+      child.on("close", (code) => resolve(code ?? 1));
+    });
+    return { exitCode, interrupted };
+  } finally {
+    rmSync(mark, { force: true });
+    process.off("SIGINT", interrupt);
+    process.off("SIGTERM", interrupt);
+    process.off("SIGHUP", interrupt);
+  }
+}
