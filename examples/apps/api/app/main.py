@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 from sqlalchemy.exc import OperationalError
 
 from app import health, questions, settings
-from app.db import Question, engine
+from app.db import engine
 from app.tasks import answer_question
 
 
@@ -76,7 +76,7 @@ def latest(limit: Annotated[int, Query(ge=1, le=100)] = 20) -> list[QuestionView
 
 @app.get("/api/questions/{question_id}")
 def show(question_id: Annotated[int, Path(ge=-(2**63), lt=2**63)]) -> QuestionView:
-    question: Question | None = questions.find(question_id)
+    question = questions.find(question_id)
     if question is None:
         raise HTTPException(404, f"there is no question {question_id}")
     return QuestionView.model_validate(question)

@@ -1,6 +1,7 @@
 """Real Postgres, Valkey and llama-server for the whole run; programs come from ENGINEROOM_TEST_*."""
 
 import os
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -72,8 +73,11 @@ class World:
             host="127.0.0.1", port=self.db_port, user="app", password=PASSWORD, dbname="postgres", autocommit=True
         )
 
+    def redis(self) -> redis.Redis:
+        return redis.Redis(port=self.broker_port, password=PASSWORD, db=self.queue)
+
     def wait_for_empty_queue(self) -> None:
-        with redis.Redis(port=self.broker_port, password=PASSWORD, db=self.queue) as client:
+        with self.redis() as client:
             wait_until(lambda: not _queued(client), within_s=30, what="the queue is empty and nothing is in flight")
 
 
@@ -101,6 +105,13 @@ def llm_port() -> Iterator[int]:
     port = free_port()
     with servers.llama(_program("ENGINEROOM_TEST_LLAMA"), _program("ENGINEROOM_TEST_MODEL"), port):
         yield port
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port that accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
 
 
 @pytest.fixture(scope="session")

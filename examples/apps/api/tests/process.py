@@ -26,14 +26,18 @@ class Running:
     def log(self) -> str:
         return self.log_file.read_text()
 
-    def stop(self) -> int:
-        """SIGTERM, and SIGKILL to what it started too after 20 s. Returns the exit status."""
+    def stop(self) -> None:
+        """SIGTERM, and SIGKILL after 20 s."""
         self.popen.terminate()
         try:
-            return self.popen.wait(20)
+            self.popen.wait(20)
         except subprocess.TimeoutExpired:
-            os.killpg(self.popen.pid, signal.SIGKILL)
-            return self.popen.wait()
+            self.kill()
+
+    def kill(self) -> None:
+        """SIGKILL to it and to what it started: its session is its own."""
+        os.killpg(self.popen.pid, signal.SIGKILL)
+        self.popen.wait()
 
 
 @contextmanager

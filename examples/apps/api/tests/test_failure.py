@@ -1,20 +1,10 @@
 """Each dependency away, one at a time: what the API says, what becomes of the question, and that no secret shows."""
 
-import socket
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import app_processes
-import pytest
 from conftest import PASSWORD, Asker, World
-
-
-@pytest.fixture
-def silent_port() -> Iterator[int]:
-    """A port that accepts connections and never answers."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        yield listener.getsockname()[1]
 
 
 def assert_no_secret(text: str) -> None:
