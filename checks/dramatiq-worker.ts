@@ -47,7 +47,7 @@ export function judgeDramatiqWorker(check: DramatiqCheck, evidence: DramatiqEvid
   const where = `${check.host}:${check.port}`;
   for (const reply of [clients, heartbeats]) if (reply instanceof RespError) return judgeRespError(check, reply);
   if (tree.length === 0) return pending("no process of the worker runs");
-  const consumers = dispatchingPorts(String(clients));
+  const consumers = dispatchingPorts(typeof clients === "string" ? clients : "");
   const own = new Set(consumers.map(ownerOfPort).filter((pid) => pid !== undefined));
   if (own.size < check.processes)
     return pending(

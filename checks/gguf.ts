@@ -212,10 +212,16 @@ class Cursor {
   }
 
   take(length: number): Buffer {
+    const start = this.#need(length);
+    return this.#bytes.subarray(start, this.offset);
+  }
+
+  /** Where the next `length` bytes start; the cursor stands behind them. */
+  #need(length: number): number {
     const start = this.offset;
     this.skip(length);
     if (this.offset > this.#bytes.length) throw new NeedMore();
-    return this.#bytes.subarray(start, this.offset);
+    return start;
   }
 
   skip(length: number): void {
@@ -230,19 +236,19 @@ class Cursor {
   }
 
   u32(): number {
-    return this.take(4).readUInt32LE();
+    return this.#bytes.readUInt32LE(this.#need(4));
   }
 
   u64(): bigint {
-    return this.take(8).readBigUInt64LE();
+    return this.#bytes.readBigUInt64LE(this.#need(8));
   }
 
   /** A length or count; one that no file can hold is damage. */
   count(): number {
-    const bytes = this.take(8);
-    const high = bytes.readUInt32LE(4);
+    const start = this.#need(8);
+    const high = this.#bytes.readUInt32LE(start + 4);
     if (high > 0x1f_ffff) throw new Damaged("a length in its header is out of all bounds");
-    return high * 2 ** 32 + bytes.readUInt32LE(0);
+    return high * 2 ** 32 + this.#bytes.readUInt32LE(start);
   }
 
   string(limit = Number.MAX_SAFE_INTEGER): string {

@@ -51,7 +51,7 @@ export function judgeLlamaAlias(check: LlamaCheck, evidence: HttpEvidence): Outc
 
 /** The size is per slot: a server may have divided the declared size by its slots. 0 means: as the model says. */
 export function judgeLlamaProps(check: LlamaCheck, evidence: HttpEvidence): Outcome | undefined {
-  const where = shownUrl(check.url);
+  const where = place(check);
   const body = judgeAnswer(check, "/props", evidence);
   if ("outcome" in body) return body.outcome;
   const { json } = body;
@@ -71,7 +71,7 @@ export function judgeLlamaProps(check: LlamaCheck, evidence: HttpEvidence): Outc
 }
 
 export function judgeLlamaToken(check: LlamaCheck, evidence: HttpEvidence): Outcome {
-  const where = shownUrl(check.url);
+  const where = place(check);
   const body = judgeAnswer(check, "/completion", evidence);
   if ("outcome" in body) return body.outcome;
   return body.json["tokens_predicted"] === 1
@@ -84,7 +84,7 @@ function judgeAnswer(
   path: string,
   evidence: HttpEvidence,
 ): { readonly json: Readonly<Record<string, unknown>> } | { readonly outcome: Outcome } {
-  const where = shownUrl(check.url).replace(/\/$/, "") + path;
+  const where = place(check) + path;
   if ("error" in evidence) {
     const foreignBytes = /^HPE_INVALID_(CONSTANT|VERSION)$/.test(evidence.error.code);
     return { outcome: foreignBytes ? foreign(check, "its answer is not HTTP") : judgeNoAnswer(where, evidence.error) };
@@ -105,10 +105,12 @@ function judgeAnswer(
 function foreign(check: LlamaCheck, what: string): Outcome {
   const { port } = new URL(check.url);
   return failed(
-    `another server answers on ${shownUrl(check.url)}: ${what}`,
+    `another server answers on ${place(check)}: ${what}`,
     `see who listens: ss -ltnp 'sport = :${port || "80"}'`,
   );
 }
+
+const place = ({ url }: LlamaCheck): string => shownUrl(url).replace(/\/$/, "");
 
 function field(value: unknown, key: string): unknown {
   return typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>)[key] : undefined;

@@ -82,7 +82,7 @@ export function judgeLook(
     case "unreadable":
       return stop(
         failed(
-          `${path} cannot be read by user ${process.getuid?.() ?? "?"} (${look.code}; owner ${look.owner}, mode ${look.mode})`,
+          `${path} cannot be read by user ${process.geteuid?.() ?? "?"} (${look.code}; owner ${look.owner}, mode ${look.mode})`,
           `chmod a+r ${path}, and a+x on the directories above it`,
         ),
       );

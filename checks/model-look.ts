@@ -27,7 +27,7 @@ export async function lookAt(path: string): Promise<FileLook> {
     if (!stat.isFile()) return { state: "special", what: nameType(stat) };
     const size = Number(stat.size);
     const identity = { path: real, size, mtimeNs: String(stat.mtimeNs), inode: Number(stat.ino) };
-    const mode = `0${(Number(stat.mode) & 0o777).toString(8)}`;
+    const mode = (Number(stat.mode) & 0o777).toString(8).padStart(4, "0");
     const ageMs = Date.now() - Number(stat.mtimeMs);
     try {
       return { state: "file", identity, ageMs, gguf: await readGguf(real) };

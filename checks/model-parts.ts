@@ -31,7 +31,7 @@ export function judgeShard(path: string, { metadata }: GgufHeader, index: number
   const parts = typeof total === "number" ? Math.max(total, 1) : 1;
   if (parts !== count)
     return failed(
-      `${path}: expected ${count === 1 ? "a whole model" : `one of ${count} shards`}, got one of ${parts}`,
+      `${path}: expected ${partWords(count)}, got ${partWords(parts)}`,
       "keep the names that the shards were made with",
     );
   const number = metadata.get("split.no") ?? 0;
@@ -39,6 +39,8 @@ export function judgeShard(path: string, { metadata }: GgufHeader, index: number
     return failed(`${path}: expected shard ${index + 1}, got shard ${Number(number) + 1}`, "rename or fetch it again");
   return undefined;
 }
+
+const partWords = (count: number): string => (count === 1 ? "a whole model" : `one of ${count} shards`);
 
 /** Whether the projector's output fits the width of the model. */
 export function judgeMmproj(

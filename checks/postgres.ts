@@ -31,6 +31,7 @@ export function judgePostgres(check: PostgresCheck, evidence: PostgresEvidence):
   switch (code) {
     case "28P01":
     case "28000":
+    case "SASL":
       return failed(`${where} refused the login of ${check.user}: ${message}`, loginFix(check));
     case "3D000":
       return failed(`${where}: ${message}`, `create it, or correct \`database\`: expected ${check.database}`);
@@ -68,10 +69,10 @@ async function selectOne(check: PostgresCheck, password: string, signal: AbortSi
   const abort = () => {
     socket.destroy(new Error("aborted"));
   };
-  let foreign = false;
+  const seen = { foreign: false };
   socket.once("data", (bytes: Buffer) => {
-    foreign = !FIRST_ANSWERS.includes(String.fromCharCode(bytes[0] ?? 0));
-    if (foreign) socket.destroy(new Error("not PostgreSQL"));
+    seen.foreign = !FIRST_ANSWERS.includes(String.fromCharCode(bytes[0] ?? 0));
+    if (seen.foreign) socket.destroy(new Error("not PostgreSQL"));
   });
   // After the answer the server may still end the connection its own way.
   client.on("error", () => undefined);
@@ -82,7 +83,9 @@ async function selectOne(check: PostgresCheck, password: string, signal: AbortSi
     return { value: rows[0]?.value };
   } catch (error) {
     const { code, message } = noAnswer(error, signal);
-    return { error: { code: foreign ? "NOT_POSTGRES" : code, message: redact(message, [password]) } };
+    // The password exchange fails on this side, without a code, when there is no password to exchange.
+    const kind = seen.foreign ? "NOT_POSTGRES" : message.startsWith("SASL:") ? "SASL" : code;
+    return { error: { code: kind, message: redact(message, [password]) } };
   } finally {
     signal.removeEventListener("abort", abort);
     socket.destroy();

@@ -102,7 +102,7 @@ export function askResp({ host, port, commands, signal }: RespAsk): Promise<read
         if (bytes.length > REPLY_LIMIT) throw new NotResp("a reply without end");
       } catch (error) {
         end(() => {
-          reject(error as Error);
+          reject(error instanceof Error ? error : new Error(String(error)));
         });
         return;
       }

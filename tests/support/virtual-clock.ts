@@ -23,15 +23,15 @@ export class VirtualClock implements Clock {
 
   /** Fires one timer after the other until `work` has settled. */
   async run<T>(work: Promise<T>): Promise<T> {
-    let settled = false;
+    const state = { settled: false };
     const mark = () => {
-      settled = true;
+      state.settled = true;
     };
     work.then(mark, mark);
     for (;;) {
       // Promises that are ready go first.
       await new Promise((resolve) => setImmediate(resolve));
-      if (settled) return work;
+      if (state.settled) return work;
       const [next] = [...this.#timers].sort((a, b) => a.at - b.at);
       if (next === undefined) throw new Error("nothing is left to wait for, but the work has not settled");
       this.#timers.delete(next);

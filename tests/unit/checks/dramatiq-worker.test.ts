@@ -1,0 +1,69 @@
+import { describe, expect, it } from "vitest";
+import { failed, pending, ready } from "#checks/check.ts";
+import type { Outcome } from "#checks/check.ts";
+import { judgeDramatiqWorker, probeDramatiqWorker } from "#checks/dramatiq-worker.ts";
+import type { DramatiqEvidence } from "#checks/dramatiq-worker.ts";
+import { RespError } from "#checks/resp.ts";
+
+const check = {
+  kind: "dramatiq-worker",
+  host: "127.0.0.1",
+  port: 6379,
+  processes: 2,
+  namespace: "app",
+} as const;
+const where = "127.0.0.1:6379";
+
+const client = (port: number, cmd: string) =>
+  `id=3 addr=127.0.0.1:${port} laddr=127.0.0.1:6379 fd=8 name= age=1 idle=0 cmd=${cmd} user=default lib-name=redis-py`;
+const clients = [client(1001, "evalsha"), client(1002, "eval"), client(1003, "ping"), client(1004, "evalsha")].join(
+  "\n",
+);
+const owners = new Map([
+  [1001, 11],
+  [1002, 12],
+  [1003, 13],
+]);
+const good: DramatiqEvidence = {
+  clients,
+  heartbeats: 3,
+  tree: [10, 11, 12, 13],
+  ownerOfPort: (port) => owners.get(port),
+};
+
+const cases: [name: string, more: Partial<DramatiqEvidence>, Outcome][] = [
+  ["both consume", {}, ready(`2 worker processes consume from ${where} with a fresh heartbeat`)],
+  [
+    "strangers consume",
+    { ownerOfPort: () => undefined },
+    pending(`0 of 2 worker processes consume from ${where}; 3 connections there dispatch, of any program`),
+  ],
+  [
+    "one process with both connections",
+    { ownerOfPort: () => 11 },
+    pending(`1 of 2 worker processes consume from ${where}; 3 connections there dispatch, of any program`),
+  ],
+  ["nobody consumes", { clients: client(1001, "ping") }, pending(`0 of 2 worker processes consume from ${where}`)],
+  ["old heartbeats", { heartbeats: 1 }, pending(`1 of 2 fresh heartbeats in app:__heartbeats__ on ${where}`)],
+  ["no process", { tree: [] }, pending("no process of the worker runs")],
+  [
+    "no right to list clients",
+    { clients: new RespError("NOPERM no") },
+    failed(`${where} refused the login: NOPERM no`, "give the check the password file of this server"),
+  ],
+  ["loading", { heartbeats: new RespError("LOADING wait") }, pending(`${where}: LOADING wait`)],
+];
+
+describe("judgeDramatiqWorker", () => {
+  it.each(cases)("%s", (_, more, outcome) => {
+    expect(judgeDramatiqWorker(check, { ...good, ...more })).toEqual(outcome);
+  });
+});
+
+describe("probeDramatiqWorker", () => {
+  it("fails when nobody tells it the service's processes", async () => {
+    expect(await probeDramatiqWorker(check, AbortSignal.timeout(100), undefined)).toEqual(
+      failed("the check was not told which processes are the service's own"),
+    );
+  });
+});
