@@ -29,7 +29,7 @@ export function registerStack({ plan, context, hostPlans, drift }: World): void 
       modelStamp: service.model ? fileStamp(service.model.path) : "",
     });
     const reason = drift.services.get(service.name);
-    if (reason !== undefined) void pulumi.log.warn(`${service.name}: ${reason}; up repairs it`, component);
+    if (reason !== undefined) void pulumi.log.warn(`${service.name}: ${reason}; up puts it right`, component);
     ready.set(service.name, component.ready);
   }
 }

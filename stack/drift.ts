@@ -44,7 +44,7 @@ function serviceDrift(
 ): string | undefined {
   if (supervisor.state !== "running") return "supervisord is down";
   if (seen.appliedPlan === undefined) return "the last change was not completed";
-  if (seen.appliedPlan !== planHash) return "another plan is in place";
+  if (seen.appliedPlan !== planHash) return "the last up applied another plan";
   if (seen.edited.length > 0) return `edited by hand: ${seen.edited.join(", ")}`;
   return programDrift(service, seen);
 }
@@ -78,7 +78,7 @@ function jobDrift(
   planHash: string | undefined,
 ): string | undefined {
   if (!seen.done) return "it has not succeeded yet";
-  if (seen.done.plan !== planHash) return "another plan ran";
+  if (seen.done.plan !== planHash) return "the last up ran another plan";
   const renewed = Object.entries(seen.done.data).filter(([name, id]) => services.get(name)?.dataId !== id);
   return renewed.length === 0
     ? undefined
