@@ -42,7 +42,7 @@ export function showQuestions(): void {
   onSubmit(form, field, async (text) => {
     try {
       const id = await askQuestion(text);
-      state.textContent = `Question ${id} is queued.`;
+      state.textContent = `Question ${id}: queued.`;
       field.value = "";
     } catch (error) {
       state.textContent = reasonOf(error);
@@ -61,7 +61,7 @@ function announcer(state: HTMLElement): (questions: readonly Question[]) => void
   let open = new Set<number>();
   return (questions) => {
     for (const { id, status } of questions.filter((one) => open.has(one.id) && !isOpen(one))) {
-      state.textContent = `Question ${id} is ${words[status]}.`;
+      state.textContent = `Question ${id}: ${words[status]}.`;
     }
     open = new Set(questions.filter(isOpen).map(({ id }) => id));
   };
