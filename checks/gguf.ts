@@ -6,16 +6,16 @@ import { open } from "node:fs/promises";
  * An own reader: @huggingface/gguf reads a file that is cut inside its header as one with empty tensors.
  */
 
-/** Scalars and strings as they stand in the file; a u64 too large for a number stays a bigint. */
-export type GgufValue = string | number | bigint | boolean;
+/** A scalar or a string of the file; a 64-bit integer too large for a number is rounded. */
+export type GgufValue = string | number | boolean;
 
 export interface GgufHeader {
   readonly version: number;
   readonly tensorCount: number;
-  /** Without the arrays (the vocabulary and such), which are only skipped. */
-  readonly metadata: ReadonlyMap<string, GgufValue>;
+  /** Without arrays (the vocabulary and such) and without long texts (the chat template). */
+  readonly metadata: Readonly<Record<string, GgufValue>>;
   /** Bytes that the file must have, as far as `unknownTypes` allows to say. */
-  readonly minimumBytes: bigint;
+  readonly minimumBytes: number;
   /** Type ids of tensors whose size this reader does not know: their end cannot be verified. */
   readonly unknownTypes: readonly number[];
 }
@@ -30,7 +30,7 @@ const FIRST_READ = 1024 * 1024;
 /** Vocabularies of 250,000 words take 10 MB; a header beyond this is damage. */
 const HEADER_LIMIT = 256 * 1024 * 1024;
 const KEY_LIMIT = 65_535;
-const KEPT_STRING_LIMIT = 4096;
+const KEPT_STRING_LIMIT = 200;
 const DEFAULT_ALIGNMENT = 32;
 const MAX_DIMENSIONS = 4;
 const STRING = 8;
@@ -154,7 +154,8 @@ function parse(cursor: Cursor, fileBytes: number): GgufResult {
   if (tensors.length > 0 && minimumBytes > BigInt(fileBytes))
     return bad(`it is cut off: its tensors need ${minimumBytes} bytes, the file has ${fileBytes}`);
   const unknownTypes = [...new Set(tensors.map(({ type }) => type).filter((type) => !TENSOR_BLOCKS.has(type)))];
-  return { status: "good", header: { version, tensorCount, metadata, minimumBytes, unknownTypes } };
+  const header = { version, tensorCount, metadata: Object.fromEntries(metadata), unknownTypes };
+  return { status: "good", header: { ...header, minimumBytes: Number(minimumBytes) } };
 }
 
 function readPair(cursor: Cursor, metadata: Map<string, GgufValue>): void {
@@ -279,14 +280,11 @@ class Cursor {
       case 7:
         return bytes.readUInt8() !== 0;
       case 10:
-        return small(bytes.readBigUInt64LE());
+        return Number(bytes.readBigUInt64LE());
       case 11:
-        return small(bytes.readBigInt64LE());
+        return Number(bytes.readBigInt64LE());
       default:
         return bytes.readDoubleLE();
     }
   }
 }
-
-const small = (value: bigint): number | bigint =>
-  value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER ? Number(value) : value;

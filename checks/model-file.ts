@@ -1,10 +1,10 @@
 import { failed, pending, ready } from "#checks/check.ts";
 import type { Outcome } from "#checks/check.ts";
+import { knownSha256, sha256Of } from "#checks/file-facts.ts";
 import type { GgufHeader } from "#checks/gguf.ts";
 import { lookAt } from "#checks/model-look.ts";
 import type { FileLook } from "#checks/model-look.ts";
 import { judgeMmproj, judgeShard, shardPaths } from "#checks/model-parts.ts";
-import { cachedSha256, sha256Of } from "#checks/sha256.ts";
 
 export interface ModelFileSpec {
   /** For a model in shards its first one. */
@@ -26,7 +26,7 @@ export type InspectLevel = "quick" | "full";
 
 export interface InspectOptions {
   readonly level: InspectLevel;
-  /** JSON file that remembers hashes by path, size, mtime and inode. */
+  /** JSON file that remembers headers and hashes by path, size, mtime and inode. */
   readonly cacheFile: string;
   readonly signal?: AbortSignal;
 }
@@ -40,7 +40,7 @@ export async function inspectModelFile(spec: ModelFileSpec, options: InspectOpti
   if ("outcome" in shards) return shards.outcome;
   const files: SoundFile[] = [];
   for (const path of shards.paths) {
-    const file = judgeLook({ ...spec, path }, await lookAt(path), options.level, path === spec.path);
+    const file = judgeLook({ ...spec, path }, await lookAt(path, options.cacheFile), options.level, path === spec.path);
     if ("outcome" in file) return file.outcome;
     const { header } = file.found;
     const misfit = judgeShard(path, header, files.length, shards.paths.length);
@@ -51,7 +51,12 @@ export async function inspectModelFile(spec: ModelFileSpec, options: InspectOpti
   if (first === undefined) return failed(`${spec.path}: no file belongs to it`);
   const notes = files.flatMap(({ header }) => unknownTypeNotes(header));
   if (spec.mmproj !== undefined) {
-    const projector = judgeLook({ ...spec, path: spec.mmproj }, await lookAt(spec.mmproj), options.level, false);
+    const projector = judgeLook(
+      { ...spec, path: spec.mmproj },
+      await lookAt(spec.mmproj, options.cacheFile),
+      options.level,
+      false,
+    );
     if ("outcome" in projector) return projector.outcome;
     const fit = judgeMmproj(spec.mmproj, projector.found.header, spec.path, first.header);
     if ("outcome" in fit) return fit.outcome;
@@ -162,7 +167,7 @@ async function hashOf(
   signal: AbortSignal | undefined,
 ): Promise<Step<string | undefined>> {
   try {
-    const read = level === "quick" ? cachedSha256(identity, cacheFile) : sha256Of(identity, cacheFile, signal);
+    const read = level === "quick" ? knownSha256(identity, cacheFile) : sha256Of(identity, cacheFile, signal);
     return { found: await read };
   } catch (error) {
     const { code = "" } = error as NodeJS.ErrnoException;
@@ -183,7 +188,7 @@ export function judgeHash(
 
 function describe(spec: ModelFileSpec, files: readonly SoundFile[], sha256: string | undefined): string {
   const bytes = files.reduce((sum, { identity }) => sum + identity.size, 0);
-  const architecture = files[0]?.header.metadata.get("general.architecture") ?? "unknown architecture";
+  const architecture = files[0]?.header.metadata["general.architecture"] ?? "unknown architecture";
   const proof =
     spec.sha256 === undefined ? "no sha256 declared" : sha256 === undefined ? "sha256 not read" : "sha256 fits";
   return `${spec.path}: ${String(architecture)}, ${bytes} bytes in ${files.length === 1 ? "1 file" : `${files.length} files`}, ${proof}`;

@@ -1,7 +1,7 @@
-import { lstat, readlink, realpath } from "node:fs/promises";
-import { readGguf } from "#checks/gguf.ts";
+import { access, constants, lstat, readlink, realpath } from "node:fs/promises";
+import { ggufOf } from "#checks/file-facts.ts";
+import type { FileIdentity } from "#checks/file-facts.ts";
 import type { GgufResult } from "#checks/gguf.ts";
-import type { FileIdentity } from "#checks/sha256.ts";
 
 /** What one look at a path found. */
 export type FileLook =
@@ -19,7 +19,7 @@ export type FileLook =
     };
 
 /** Looks before it opens: a FIFO, a device or a socket could hang the reader or do things. */
-export async function lookAt(path: string): Promise<FileLook> {
+export async function lookAt(path: string, cacheFile: string): Promise<FileLook> {
   const real = await resolve(path);
   if (typeof real !== "string") return real;
   try {
@@ -30,7 +30,9 @@ export async function lookAt(path: string): Promise<FileLook> {
     const mode = (Number(stat.mode) & 0o777).toString(8).padStart(4, "0");
     const ageMs = Date.now() - Number(stat.mtimeMs);
     try {
-      return { state: "file", identity, ageMs, gguf: await readGguf(real) };
+      // A header from the cache says nothing of today's rights.
+      await access(real, constants.R_OK);
+      return { state: "file", identity, ageMs, gguf: await ggufOf(identity, cacheFile) };
     } catch (error) {
       return { state: "unreadable", code: codeOf(error), mode, owner: Number(stat.uid) };
     }

@@ -23,18 +23,18 @@ export function shardPaths(path: string): { readonly paths: readonly string[] } 
 
 /** Whether the file is the part that its name says, and a model at all. `index` counts from 0, as the file does. */
 export function judgeShard(path: string, { metadata }: GgufHeader, index: number, count: number): Outcome | undefined {
-  const type = metadata.get("general.type");
-  if (metadata.get("general.architecture") === "clip" || type === "mmproj")
+  const type = metadata["general.type"];
+  if (metadata["general.architecture"] === "clip" || type === "mmproj")
     return failed(`${path}: expected a model, got a projector`, "name it as `mmproj`, and the model as `file`");
   if (type === "adapter") return failed(`${path}: expected a model, got an adapter (LoRA)`, "name the model as `file`");
-  const total = metadata.get("split.count");
+  const total = metadata["split.count"];
   const parts = typeof total === "number" ? Math.max(total, 1) : 1;
   if (parts !== count)
     return failed(
       `${path}: expected ${partWords(count)}, got ${partWords(parts)}`,
       "keep the names that the shards were made with",
     );
-  const number = metadata.get("split.no") ?? 0;
+  const number = metadata["split.no"] ?? 0;
   if (number !== index)
     return failed(`${path}: expected shard ${index + 1}, got shard ${Number(number) + 1}`, "rename or fetch it again");
   return undefined;
@@ -50,15 +50,15 @@ export function judgeMmproj(
   model: GgufHeader,
 ): { readonly notes: readonly string[] } | { readonly outcome: Outcome } {
   const { metadata } = projector;
-  const architecture = String(metadata.get("general.architecture"));
+  const architecture = String(metadata["general.architecture"]);
   if (architecture !== "clip")
     return { outcome: failed(`${path}: expected a projector (clip), got ${architecture}`, "correct `mmproj`") };
-  const output = metadata.get("clip.vision.projection_dim");
-  const width = model.metadata.get(`${String(model.metadata.get("general.architecture"))}.embedding_length`);
+  const output = metadata["clip.vision.projection_dim"];
+  const width = model.metadata[`${String(model.metadata["general.architecture"])}.embedding_length`];
   if (typeof output !== "number" || typeof width !== "number" || width === 0)
     return { notes: [`cannot verify that ${path} fits: one of them names no width`] };
   if (output === width) return { notes: [] };
-  const kind = String(metadata.get("clip.vision.projector_type") ?? metadata.get("clip.projector_type"));
+  const kind = String(metadata["clip.vision.projector_type"] ?? metadata["clip.projector_type"]);
   if (LAYERED_PROJECTORS.has(kind)) return { notes: [`cannot verify that ${path} (${kind}) fits ${modelPath}`] };
   return {
     outcome: failed(

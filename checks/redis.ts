@@ -90,7 +90,7 @@ export function judgeRespError({ host, port, passwordFile }: Place, { code, mess
   if (/without any password|no password is set/.test(message))
     return failed(
       `${where} has no password set, but one is declared`,
-      "./engineroom restart it with its configuration",
+      "restart it with the configuration that sets one",
     );
   if (code === "DENIED" || code === "READONLY") return failed(`${where}: ${message}`, "see the server's configuration");
   return pending(`${where}: ${message}`);

@@ -15,12 +15,12 @@ describe("the real model", () => {
     const result = await readGguf(modelFile);
     if (result.status !== "good") throw new Error(JSON.stringify(result));
     const { metadata, minimumBytes, unknownTypes, tensorCount } = result.header;
-    expect(metadata.get("general.architecture")).toBe("gemma3");
-    expect(metadata.get("gemma3.context_length")).toBe(32_768);
-    expect(metadata.get("gemma3.embedding_length")).toBe(640);
-    expect(metadata.get("gemma3.block_count")).toBe(18);
+    expect(metadata["general.architecture"]).toBe("gemma3");
+    expect(metadata["gemma3.context_length"]).toBe(32_768);
+    expect(metadata["gemma3.embedding_length"]).toBe(640);
+    expect(metadata["gemma3.block_count"]).toBe(18);
     expect(tensorCount).toBe(236);
-    expect(Number(minimumBytes)).toBe(bytes);
+    expect(minimumBytes).toBe(bytes);
     expect(unknownTypes).toEqual([]);
   });
 
@@ -45,8 +45,8 @@ describe("the real model", () => {
     expect((await look("full")).outcome).toEqual(proven);
     const times = Object.entries({ cold, full, warm }).map(([name, { ms }]) => `${name} ${ms.toFixed(0)} ms`);
     console.info(`model file of ${bytes} bytes: ${times.join(", ")}`);
-    // Preflight as a whole has 150 ms; a busy machine gets some more here.
-    expect(warm.ms).toBeLessThan(500);
+    // What preflight as a whole may take.
+    expect(warm.ms).toBeLessThan(150);
   });
 
   it("is refused when it is cut, wherever", async () => {

@@ -29,12 +29,12 @@ describe("parseGguf", () => {
       header: {
         version: 3,
         tensorCount: 2,
-        metadata: new Map<string, unknown>([
-          ["general.architecture", "gemma3"],
-          ["gemma3.context_length", 32768],
-          ["tokenizer.ggml.add_bos_token", true],
-        ]),
-        minimumBytes: BigInt(bytes.length),
+        metadata: {
+          "general.architecture": "gemma3",
+          "gemma3.context_length": 32768,
+          "tokenizer.ggml.add_bos_token": true,
+        },
+        minimumBytes: bytes.length,
         unknownTypes: [],
       },
     });
@@ -45,7 +45,7 @@ describe("parseGguf", () => {
     const result = whole(gguf(parts));
     const plain = whole(gguf({ tensors: [{ name: "a", shape: [0, 4] }] }));
     if (result.status !== "good" || plain.status !== "good") throw new Error("expected both to be good");
-    expect(result.header.minimumBytes - plain.header.minimumBytes).toBe(4n * 144n);
+    expect(result.header.minimumBytes - plain.header.minimumBytes).toBe(4 * 144);
   });
 
   it("says how much is missing of a file that is cut in its data", () => {
@@ -117,7 +117,7 @@ describe("readGguf", () => {
     writeFileSync(path, bytes);
     // A hole of 100 GiB: reading it all would not end in time.
     truncateSync(path, 100 * 2 ** 30);
-    expect(await readGguf(path)).toMatchObject({ status: "good", header: { minimumBytes: BigInt(bytes.length) } });
+    expect(await readGguf(path)).toMatchObject({ status: "good", header: { minimumBytes: bytes.length } });
   });
 
   it("gives a reason for the shortest files", async () => {

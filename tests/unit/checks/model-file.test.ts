@@ -204,8 +204,10 @@ describe("inspectModelFile", () => {
     expect((await inspect({ sha256: hashOf(model) })).status).toBe("ready");
     rmSync(at("cache"));
     mkdirSync(at("cache"));
-    put("cache/hashes.json", "{damaged");
-    expect((await inspect({ sha256: hashOf(model) })).status).toBe("ready");
+    for (const damage of ["{damaged", "{}", "[null, 1, {}]"]) {
+      put("cache/hashes.json", damage);
+      expect((await inspect({ sha256: hashOf(model) })).status).toBe("ready");
+    }
   });
 
   it("stops hashing when it is told to", async () => {
