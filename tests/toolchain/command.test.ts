@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { activeToolchain } from "#tests/toolchain/support/active.ts";
@@ -38,6 +38,21 @@ describe.concurrent("the command plugin", () => {
     expect(resource?.outputs?.["stdout"]).toBe(String(canary.length));
     const shown = await project.pulumi(["stack", "export", "--show-secrets"]);
     expect(shown.text).toContain("canary");
+  });
+
+  it("takes over a state that another build of it made", async () => {
+    await using project = await Project.make("secret");
+    await project.pulumi(["up", "--yes", "--skip-preview"]);
+    const file = join(project.dir, "state.json");
+    await project.pulumi(["stack", "export", "--file", file]);
+    // Builds differ in what the provider notes of itself.
+    const foreign = JSON.parse(readFileSync(file, "utf8"), (key, value: unknown) =>
+      key === "__internal" || key === "__pulumi-go-provider-version" ? undefined : value,
+    ) as unknown;
+    writeFileSync(file, JSON.stringify(foreign));
+    await project.pulumi(["stack", "import", "--file", file]);
+    const preview = await project.pulumi(["preview", "--json", "--expect-no-changes"]);
+    expect(preview.code, preview.text).toBe(0);
   });
 
   it("kills the shell when the time is up", async () => {

@@ -4,7 +4,8 @@ import { dirname, join } from "node:path";
 import { execa } from "execa";
 import { activeToolchain } from "#tests/toolchain/support/active.ts";
 
-const repository = join(import.meta.dirname, "..", "..", "..");
+/** The packages of this repository. */
+export const nodeModules = join(import.meta.dirname, "..", "..", "..", "node_modules");
 const programs = join(import.meta.dirname, "..", "programs");
 /** Shared by all runs, as people's runs share it. */
 const compileCache = join(tmpdir(), "engineroom-test-compile-cache");
@@ -40,7 +41,7 @@ export class Project implements AsyncDisposable {
     for (const [name, text] of Object.entries(files)) {
       if (!existsSync(join(project.dir, name))) writeFileSync(join(project.dir, name), text);
     }
-    symlinkSync(join(repository, "node_modules"), join(project.dir, "node_modules"));
+    symlinkSync(nodeModules, join(project.dir, "node_modules"));
     for (const name of ["state", "home"]) mkdirSync(join(project.#root, name));
     await project.pulumi(["stack", "init", stack]);
     return project;
