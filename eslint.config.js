@@ -31,6 +31,7 @@ export default defineConfig(
       "@typescript-eslint/switch-exhaustiveness-check": "error",
       "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
       "@typescript-eslint/consistent-type-imports": ["error", { fixStyle: "inline-type-imports" }],
+      "@typescript-eslint/no-unused-vars": ["error", { ignoreRestSiblings: true }],
       "@typescript-eslint/prefer-readonly": "error",
       // A void function in an arrow body is the shortest way to say "and nothing else".
       "@typescript-eslint/no-confusing-void-expression": ["error", { ignoreArrowShorthand: true }],

@@ -1,10 +1,10 @@
 import type { Command } from "commander";
+import { selectStack } from "#cli/open.ts";
 import { globalOptions, projectDir, report } from "#cli/options.ts";
 import { modelFiles } from "#setup/models.ts";
 import { ensurePassphrase } from "#setup/passphrase.ts";
 import { setUp, setUpModel } from "#setup/setup.ts";
 import { type Tool, type Tools, toolNames } from "#setup/tools.ts";
-import { hostPlaces, projectPlaces } from "#stack/places.ts";
 
 export function define(command: Command): void {
   command.action(async () => {
@@ -13,7 +13,7 @@ export function define(command: Command): void {
     const options = { install, projectDir, report, env };
     const tools = await setUp({ parts: "all", ...options });
     const models = await Promise.all(modelFiles.map((file) => setUpModel(file, options)));
-    ensurePassphrase(projectPlaces(hostPlaces(env, process.getuid?.() ?? 0), projectDir), env);
+    ensurePassphrase(selectStack(command).places, env);
     process.stdout.write(table([...toolRows(tools), ...models.map((path) => ["model", "", "", path])]));
   });
 }
