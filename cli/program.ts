@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
+import { userInfo } from "node:os";
 import { join } from "node:path";
 import { Command, CommanderError } from "commander";
-import { exitCodeOf, explainError } from "#cli/errors.ts";
+import { exitCodeOf, explainError, UserError } from "#cli/errors.ts";
 import { projectDir, report } from "#cli/options.ts";
 
 /** One command: its line in the help, and the file that defines its options and does it. */
@@ -16,6 +17,7 @@ export async function runProgram(
   args: readonly string[],
 ): Promise<number> {
   try {
+    refuseNamelessUser();
     const program = newProgram();
     for (const [name, { summary, load }] of Object.entries(commands)) {
       const command = program.command(name).description(summary);
@@ -28,6 +30,18 @@ export async function runProgram(
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     report(explainError(error));
     return exitCodeOf(error);
+  }
+}
+
+/** Postgres, among others, starts only for a user with a name. */
+function refuseNamelessUser(): void {
+  try {
+    userInfo();
+  } catch {
+    throw new UserError("NO_USER", `user: expected a passwd entry for uid ${process.getuid?.() ?? "?"}, got none.`, {
+      fix: "run it as a user of this machine (in a container: add the uid to /etc/passwd)",
+      exitCode: 2,
+    });
   }
 }
 
