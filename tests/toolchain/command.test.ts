@@ -23,7 +23,8 @@ describe.concurrent("the command plugin", () => {
     ]);
   });
 
-  it("keeps a line that is longer than what it can show", async () => {
+  // By its source, the official plugin waits for ever here.
+  it.skipIf(!activeToolchain().ours)("keeps a line that is longer than what it can show", async () => {
     await using project = await Project.make("logging");
     await project.pulumi(["up", "--yes", "--skip-preview"], { STEP: "long" });
     expect(await project.outputs()).toEqual({ length: 200_001 });
