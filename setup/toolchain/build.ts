@@ -25,6 +25,8 @@ export interface BuildOptions {
 }
 
 const buildTimeoutMs = 1_800_000;
+/** A first build takes minutes. */
+const lifeSignMs = 30_000;
 /** Lines of go's output that stand in an error: the first failing package is at the end. */
 const tailLines = 15;
 
@@ -72,6 +74,9 @@ async function goBuild(options: BuildOptions, build: GoBuild, cancelSignal: Abor
   options.report(`toolchain: building ${build.name}`);
   const [variable, version] = build.version;
   const args = ["build", "-trimpath", "-ldflags", `-s -w -X ${variable}=${version}`, "-o", build.output];
+  const lifeSign = setInterval(() => {
+    options.report(`toolchain: still building ${build.name}, ${seconds(started)}`);
+  }, lifeSignMs);
   const result = await execa(options.go, [...args, ...build.packages], {
     cwd: build.module,
     env: goEnvironment(options.cacheDir),
@@ -80,6 +85,8 @@ async function goBuild(options: BuildOptions, build: GoBuild, cancelSignal: Abor
     reject: false,
     timeout: buildTimeoutMs,
     cancelSignal,
+  }).finally(() => {
+    clearInterval(lifeSign);
   });
   if (result.failed) {
     throw new UserError("TOOLCHAIN_BUILD_FAILED", explainBuild(build.name, result.all || (result.shortMessage ?? "")), {
@@ -87,7 +94,11 @@ async function goBuild(options: BuildOptions, build: GoBuild, cancelSignal: Abor
       cause: result,
     });
   }
-  options.report(`toolchain: ${build.name} built in ${((performance.now() - started) / 1000).toFixed(1)} s`);
+  options.report(`toolchain: ${build.name} built in ${seconds(started)}`);
+}
+
+function seconds(started: number): string {
+  return `${((performance.now() - started) / 1000).toFixed(1)} s`;
 }
 
 export function explainBuild(name: string, output: string): string {
