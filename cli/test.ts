@@ -1,0 +1,62 @@
+import type { Command } from "commander";
+import { UserError } from "#cli/errors.ts";
+import { globalOptions, projectDir, report } from "#cli/options.ts";
+import { sum, suites, type Counts } from "#operations/suites.ts";
+import { pulumiEnvironment } from "#setup/environment.ts";
+import { modelFiles } from "#setup/models.ts";
+import { setUp, setUpModel } from "#setup/setup.ts";
+import { nearest } from "#stack/problems.ts";
+import { hostPlaces, projectPlaces } from "#stack/places.ts";
+
+export function define(command: Command): void {
+  command
+    .argument("[suites...]", `which to run; all without any: ${suites.map((suite) => suite.name).join(", ")}`)
+    .action(async (names: readonly string[]) => {
+      const chosen = choose(names);
+      const { env } = process;
+      const options = { install: globalOptions(command).install, projectDir, report, env };
+      const tools = await setUp({ parts: "all", ...options });
+      const [model = ""] = await Promise.all(modelFiles.map((file) => setUpModel(file, options)));
+      const host = hostPlaces(env, process.getuid?.() ?? 0);
+      const project = projectPlaces(host, projectDir);
+      // The tools, and not the state: every test brings a state of its own.
+      const {
+        PULUMI_BACKEND_URL: _url,
+        PULUMI_CONFIG_PASSPHRASE_FILE: _file,
+        ...toolEnv
+      } = pulumiEnvironment({
+        host,
+        project,
+        tools,
+        env,
+      });
+      const testEnv = { ...env, ...toolEnv };
+      const context = { projectDir, cacheDir: host.cacheDir, tools, model, env: testEnv, report };
+      const all: Counts[] = [];
+      for (const suite of chosen) {
+        report(`\n== ${suite.name}`);
+        const started = performance.now();
+        const counts = await suite.run(context);
+        report(`== ${suite.name}: ${words(counts)} (${((performance.now() - started) / 1000).toFixed(1)} s)`);
+        all.push(counts);
+      }
+      const total = sum(all);
+      process.stdout.write(`${words(total)}\n`);
+      process.exitCode = total.failed === 0 ? 0 : 1;
+    });
+}
+
+function choose(names: readonly string[]): typeof suites {
+  const known = suites.map((suite) => suite.name);
+  const unknown = names.find((name) => !known.includes(name));
+  if (unknown !== undefined) {
+    const similar = nearest(unknown, known);
+    throw new UserError("USAGE", `suite: expected one of ${known.join(", ")}, got ${unknown}.`, {
+      exitCode: 2,
+      ...(similar && { fix: `./engineroom test ${similar}` }),
+    });
+  }
+  return names.length === 0 ? suites : suites.filter((suite) => names.includes(suite.name));
+}
+
+const words = ({ passed, failed, skipped }: Counts): string => `${passed} passed, ${failed} failed, ${skipped} skipped`;
