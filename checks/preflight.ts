@@ -8,6 +8,7 @@ import type { World } from "#observe/world.ts";
 import { readText } from "#observe/records.ts";
 import type { ModelPlan, ServicePlan } from "#stack/plan.ts";
 import type { Problem } from "#stack/problems.ts";
+import { printable } from "#stack/text.ts";
 
 /** sun_path of unix(7), less its ending zero. */
 const SOCKET_PATH_BYTES = 107;
@@ -16,17 +17,15 @@ const DISK_BYTES = 64 * 2 ** 20;
 
 /** Everything in the world around that would make `up` fail, at once. Changes nothing. */
 export async function preflight(world: World): Promise<readonly Problem[]> {
-  const checks = [
-    supervisorProblems(world),
-    toolProblems(world),
-    programProblems(world),
-    socketProblems(world),
-    secretProblems(world),
-    portProblems(world),
-    modelProblems(world),
-    diskProblems(world),
+  const now = [
+    ...supervisorProblems(world),
+    ...toolProblems(world),
+    ...programProblems(world),
+    ...socketProblems(world),
+    ...secretProblems(world),
   ];
-  return (await Promise.all(checks)).flat();
+  const looks = await Promise.all([portProblems(world), modelProblems(world), diskProblems(world)]);
+  return [...now, ...looks.flat()];
 }
 
 function supervisorProblems({ seen, plan }: World): readonly Problem[] {
@@ -62,7 +61,7 @@ function programProblems({ plan, hostPlans }: World): readonly Problem[] {
   return plan.services.flatMap((service) => {
     const [program] = service.argv;
     if (program === undefined || service.build || service.tools.length > 0) return [];
-    const path = hostPlans.get(service.name)?.launch.env["PATH"]?.join("") ?? "";
+    const path = printable(hostPlans.get(service.name)?.launch.env["PATH"] ?? []);
     const places = program.includes("/")
       ? [join(service.cwd, program), program]
       : path.split(":").map((dir) => join(dir, program));

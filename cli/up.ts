@@ -3,6 +3,7 @@ import { confirm, engine, passArguments, prepare } from "#cli/engine.ts";
 import { report } from "#cli/options.ts";
 import { servicesToRemove } from "#operations/engine.ts";
 import type { ServicePlan } from "#stack/plan.ts";
+import { printable } from "#stack/text.ts";
 
 export function define(command: Command): void {
   passArguments(command)
@@ -25,7 +26,7 @@ export function define(command: Command): void {
 function whereToLook(services: readonly ServicePlan[], stack: string): string {
   const doors = services
     .filter(({ kind }) => kind === "nginx")
-    .flatMap(({ outputs }) => outputs["url"]?.join("") ?? []);
+    .flatMap(({ outputs }) => (outputs["url"] ? printable(outputs["url"]) : []));
   const named = stack === "local" ? "" : ` --stack ${stack}`;
   return `${doors.map((url) => `Open ${url}`).join("\n")}${doors.length > 0 ? "\n" : ""}See ./engineroom${named} status`;
 }

@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import type { Check } from "#checks/check.ts";
 import type { CommonSettings } from "#stack/schema.ts";
-import type { BuildPlan, ModelPlan, PlannedFile, PlannedPort, ServicePlan } from "#stack/plan.ts";
+import type { BuildPlan, ModelPlan, PlannedFile, ServicePlan } from "#stack/plan.ts";
 import type { Problem } from "#stack/problems.ts";
 import type { StackPlaces } from "#stack/places.ts";
 import type { Text } from "#stack/text.ts";
@@ -63,8 +63,6 @@ export interface Kind<Settings extends CommonSettings = CommonSettings> {
 export const defineKind = <Settings extends CommonSettings>(kind: Kind<Settings>): Kind => kind as unknown as Kind;
 
 export const LOOPBACK = "127.0.0.1";
-
-export const loopback = (port: number): PlannedPort => ({ host: LOOPBACK, port });
 
 /** Directory of a service's own files: settings, password, start script. */
 export const serviceDir = (context: PlanContext): string => `${context.places.servicesDir}/${context.name}`;

@@ -25,7 +25,7 @@ export interface EngineTarget {
 export async function prepareEngine(target: EngineTarget): Promise<void> {
   await refuseForeignSalt(target);
   await ensureStack(target);
-  await clearLocks(target);
+  clearLocks(target);
   await clearPending(target);
 }
 
@@ -49,7 +49,7 @@ async function ensureStack({ places, env }: EngineTarget): Promise<void> {
   if (made.exitCode !== 0 && !made.stderr.includes("already exists")) throw engineError("stack init", made.stderr);
 }
 
-async function clearLocks(target: EngineTarget): Promise<void> {
+function clearLocks(target: EngineTarget): void {
   const locks = stackLocks(target.places);
   const living = locks.filter((lock) => lock.alive);
   if (living.length > 0) throw lockedError(target.places.stack, living);
@@ -133,7 +133,10 @@ export async function runEngine(verb: Verb, args: readonly string[], target: Eng
   });
   let interrupted = false;
   const interrupt = (): void => {
-    if (interrupted) return target.report("still ending; this takes at most 10 s");
+    if (interrupted) {
+      target.report("still ending; this takes at most 10 s");
+      return;
+    }
     interrupted = true;
     target.report("interrupted: what is under way ends, nothing new begins");
     writeFileSync(mark, "");

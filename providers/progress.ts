@@ -1,5 +1,7 @@
 import { createRequire } from "node:module";
+import type * as Grpc from "@grpc/grpc-js";
 import type { EngineClient as Engine } from "@pulumi/pulumi/proto/engine_grpc_pb.js";
+import type * as Messages from "@pulumi/pulumi/proto/engine_pb.js";
 
 const require = createRequire(import.meta.url);
 
@@ -13,9 +15,9 @@ export type Progress = (message: string) => void;
 export function progressOf(urn: string, kept = false): Progress {
   const address = process.argv.at(-1);
   if (!address) return () => undefined;
-  const grpc = require("@grpc/grpc-js") as typeof import("@grpc/grpc-js");
+  const grpc = require("@grpc/grpc-js") as typeof Grpc;
   const { EngineClient } = require("@pulumi/pulumi/proto/engine_grpc_pb.js") as { EngineClient: typeof Engine };
-  const messages = require("@pulumi/pulumi/proto/engine_pb.js") as typeof import("@pulumi/pulumi/proto/engine_pb.js");
+  const messages = require("@pulumi/pulumi/proto/engine_pb.js") as typeof Messages;
   const client = new EngineClient(address, grpc.credentials.createInsecure());
   return (message) => {
     const request = new messages.LogRequest();

@@ -72,9 +72,6 @@ function placesOf({ host, places }: HostContext): Places {
   };
 }
 
-export const programFile = (places: StackPlaces, service: string): string =>
-  `${places.stackDir}/programs/${service}.conf`;
-
 export const serviceHome = (places: StackPlaces, service: string): string => `${places.servicesDir}/${service}`;
 
 export function hostPlan(plan: ServicePlan, services: readonly ServicePlan[], context: HostContext): HostPlan {
@@ -109,7 +106,8 @@ const dataOf = (plan: ServicePlan, services: readonly ServicePlan[]): Readonly<R
   Object.fromEntries(
     services
       .filter((service) => plan.needs.includes(service.name) && service.dataIdFile)
-      .map((service) => [service.name, service.dataIdFile ?? ""]),
+      .map((service) => [service.name, service.dataIdFile ?? ""] as const)
+      .sort(([a], [b]) => (a < b ? -1 : 1)),
   );
 
 /** Services see this and their own variables, nothing of the shell that ran `up`. */

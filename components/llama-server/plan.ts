@@ -1,8 +1,10 @@
 import type { z } from "zod";
 import type { Problem } from "#stack/problems.ts";
-import { nearest } from "#stack/problems.ts";
+import { didYouMean } from "#stack/problems.ts";
 import { defineKind, LOOPBACK, type KindPlan, type PlanContext } from "../kind.ts";
 import { llamaServerSettings } from "./settings.ts";
+
+const TEMPLATE_FILE = "chat-template.jinja";
 
 type Settings = z.output<typeof llamaServerSettings>;
 
@@ -19,7 +21,11 @@ function plan(settings: Omit<Settings, "env">, context: PlanContext): KindPlan |
       ...["--ctx-size", String(settings.contextSize), "--parallel", String(settings.parallel)],
       ...(settings.threads ? ["--threads", String(settings.threads)] : []),
       ...(model.mmproj ? ["--mmproj", model.mmproj] : []),
+      ...(settings.chatTemplate ? ["--chat-template-file", TEMPLATE_FILE] : []),
     ],
+    ...(settings.chatTemplate && {
+      files: [{ path: TEMPLATE_FILE, mode: "0600", content: [settings.chatTemplate] }],
+    }),
     tools: ["llama-server"],
     model,
     check: { kind: "llama-server", url, alias: model.name, contextSize: settings.contextSize },
@@ -31,13 +37,12 @@ function plan(settings: Omit<Settings, "env">, context: PlanContext): KindPlan |
 
 function undeclared(model: string, context: PlanContext): Problem {
   const declared = [...context.models.keys()];
-  const similar = nearest(model, declared);
   return {
     code: "MODEL_UNDECLARED",
     where: `services.${context.name}.model`,
     expected: `a model of engineroom:models (${declared.join(", ") || "none is declared"})`,
     got: `\`${model}\``,
-    fix: similar ? `did you mean \`${similar}\`?` : `declare it: engineroom:models: { ${model}: { file: … } }`,
+    fix: didYouMean(model, declared) ?? `declare it: engineroom:models: { ${model}: { file: … } }`,
   };
 }
 

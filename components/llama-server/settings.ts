@@ -12,6 +12,8 @@ export const llamaServerSettings = z.strictObject({
   contextSize: z.int().min(64).max(10_000_000).default(4096),
   /** CPU threads. Default: the server's own choice. */
   threads: z.int().min(1).max(1024).optional(),
+  /** Jinja text that turns a conversation into a prompt. Default: the model's own; a base model has none. */
+  chatTemplate: z.string().min(1).optional(),
   /** Requests answered at the same time; each gets `contextSize / parallel` tokens. */
   parallel: z.int().min(1).max(256).default(1),
 });
