@@ -1,4 +1,5 @@
 import { dirname, join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { bringsPassphrase, isOurs } from "#setup/passphrase.ts";
 import { executables } from "#setup/path.ts";
 import { makeProjectPlaces } from "#setup/places.ts";
@@ -23,7 +24,7 @@ export function pulumiEnvironment(options: {
     PATH: pathWith([tools.pulumi, tools.node], env),
     ...tools.pulumi?.env,
     PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
-    ...(bringsBackend(project, env) ? {} : { PULUMI_BACKEND_URL: `file://${project.backendDir}` }),
+    ...(bringsBackend(project, env) ? {} : { PULUMI_BACKEND_URL: pathToFileURL(project.backendDir).href }),
     ...(bringsPassphrase(project, env) ? {} : { PULUMI_CONFIG_PASSPHRASE_FILE: project.passphraseFile }),
     ...unlessSet(env, {
       PULUMI_SKIP_UPDATE_CHECK: "true",
@@ -49,7 +50,8 @@ export function shellQuote(value: string): string {
 
 function bringsBackend(project: ProjectPlaces, env: Environment): boolean {
   const url = env["PULUMI_BACKEND_URL"];
-  return url !== undefined && !isOurs(project, url.replace(/^file:\/\//, ""));
+  if (url === undefined) return false;
+  return !URL.canParse(url) || !url.startsWith("file:///") || !isOurs(project, fileURLToPath(url));
 }
 
 /** PATH with the directories of these tools first, unless it leads to them already. */

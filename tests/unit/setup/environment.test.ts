@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { exportLines, pulumiEnvironment } from "#setup/environment.ts";
 import type { Tools } from "#setup/tools.ts";
@@ -8,7 +9,7 @@ import { hostPlaces, projectPlaces } from "#stack/places.ts";
 
 let dir: string;
 beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), "engineroom environment "));
+  dir = mkdtempSync(join(tmpdir(), "engineroom 100% environment "));
   mkdirSync(join(dir, "toolchain"));
   writeFileSync(join(dir, "toolchain", "pulumi"), "", { mode: 0o755 });
 });
@@ -40,7 +41,7 @@ describe("pulumiEnvironment", () => {
       PATH: `${dirname(process.execPath)}:${join(dir, "toolchain")}:/usr/bin`,
       PULUMI_HOME: "/cache/home",
       PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
-      PULUMI_BACKEND_URL: `file://${project.backendDir}`,
+      PULUMI_BACKEND_URL: pathToFileURL(project.backendDir).href,
       PULUMI_CONFIG_PASSPHRASE_FILE: project.passphraseFile,
       PULUMI_SKIP_UPDATE_CHECK: "true",
       PULUMI_SUPPRESS_NEO_LINK: "true",
@@ -78,10 +79,10 @@ describe("pulumiEnvironment", () => {
     const other = join(dir, "state", "0123456789ab");
     const { project, variables } = environment({
       PATH: "/usr/bin",
-      PULUMI_BACKEND_URL: `file://${other}/pulumi`,
+      PULUMI_BACKEND_URL: pathToFileURL(`${other}/pulumi`).href,
       PULUMI_CONFIG_PASSPHRASE_FILE: `${other}/passphrase`,
     });
-    expect(variables["PULUMI_BACKEND_URL"]).toBe(`file://${project.backendDir}`);
+    expect(variables["PULUMI_BACKEND_URL"]).toBe(pathToFileURL(project.backendDir).href);
     expect(variables["PULUMI_CONFIG_PASSPHRASE_FILE"]).toBe(project.passphraseFile);
   });
 });
