@@ -15,7 +15,7 @@ import { pulumi } from "#setup/pulumi.ts";
 import { python } from "#setup/python.ts";
 import { redis } from "#setup/redis.ts";
 import { supervisord } from "#setup/supervisord.ts";
-import { makeServiceAccount, serviceAccount } from "#setup/system-user.ts";
+import { makeServiceAccount, noAccount, serviceAccount } from "#setup/system-user.ts";
 import { type Tool, type ToolName, type Tools, readTools, toolNames, toolsFile } from "#setup/tools.ts";
 import { shortHash } from "#setup/wheels.ts";
 import { type HostPlaces, hostPlaces } from "#stack/places.ts";
@@ -119,13 +119,16 @@ async function accountFor(options: Omit<SetupOptions, "parts">, host: HostPlaces
 
 /** Gets every part that is not there, those that do not need each other at the same time. */
 async function getAll(context: SetupContext, names: readonly ToolName[], install: boolean): Promise<Tools> {
+  const nobody = process.getuid?.() === 0 && context.runAs === undefined ? [noAccount()] : [];
   const pending = new Map<ToolName, Promise<Tool>>();
   for (const name of names) pending.set(name, getAfterNeeds(context, name, pending, install));
   const settled = await Promise.allSettled(names.map(async (name) => [name, await pending.get(name)] as const));
   const got = Object.fromEntries(settled.filter((one) => one.status === "fulfilled").map((one) => one.value)) as Tools;
   const tools = { ...context.tools, ...got };
-  writeFileAtomic(toolsFile(context.cacheDir), `${JSON.stringify(tools, null, 2)}\n`);
-  throwAll([...new Set(settled.filter((one) => one.status === "rejected").map((one) => one.reason as unknown))]);
+  // Found by root for itself is not found for the service user.
+  if (nobody.length === 0) writeFileAtomic(toolsFile(context.cacheDir), `${JSON.stringify(tools, null, 2)}\n`);
+  const failures = settled.filter((one) => one.status === "rejected").map((one) => one.reason as unknown);
+  throwAll([...nobody, ...new Set(failures)]);
   return tools;
 }
 

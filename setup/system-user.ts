@@ -13,6 +13,17 @@ export function serviceAccount(): Account | undefined {
   return uid === undefined || gid === undefined ? undefined : { uid: Number(uid), gid: Number(gid) };
 }
 
+export function noAccount(): UserError {
+  return new UserError(
+    "SETUP_MISSING",
+    `system user: expected \`${SERVICE_USER}\`, which runs every host service when root starts them, got none.`,
+    {
+      fix: "./engineroom setup",
+      exitCode: 2,
+    },
+  );
+}
+
 /** Makes the account unless it is there. Only root can. */
 export async function makeServiceAccount(home: string, report: (line: string) => void): Promise<Account> {
   const existing = serviceAccount();
