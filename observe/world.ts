@@ -7,7 +7,7 @@ import { loadStack } from "#stack/load.ts";
 import { hostPlaces, projectPlaces, stackPlaces, type StackPlaces } from "#stack/places.ts";
 import type { StackPlan } from "#stack/plan.ts";
 import type { Problem } from "#stack/problems.ts";
-import { sectionsOf, type StackConfig } from "#stack/sections.ts";
+import { sectionsOf, withoutValues, type StackConfig } from "#stack/sections.ts";
 import { readSources } from "#stack/sources.ts";
 import { observe, type Observation } from "./observe.ts";
 
@@ -41,7 +41,10 @@ export function openStack(options: OpenOptions): Opened | { readonly problems: r
   const tools = readTools(host.cacheDir);
   const sources = readSources(raw, projectDir);
   const loaded = loadStack(raw, { host, places, tools, account: username, sources });
-  const found = [...problems, ...("problems" in loaded ? loaded.problems : [])];
+  const found = [
+    ...problems,
+    ...("problems" in loaded ? loaded.problems.map((problem) => withoutValues(problem, options.config)) : []),
+  ];
   if (found.length > 0 || "problems" in loaded) return { problems: found };
   const context = { host, places, tools };
   const { services } = loaded.plan;

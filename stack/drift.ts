@@ -49,7 +49,11 @@ function serviceDrift(
   return programDrift(service, seen);
 }
 
-function programDrift(service: ServicePlan, { program, history }: ServiceSeen): string | undefined {
+/** Why a program that should run does not. */
+export function programDrift(
+  { restart }: Pick<ServicePlan, "restart">,
+  { program, history }: Pick<ServiceSeen, "program" | "history">,
+): string | undefined {
   if (!program) return "supervisord does not know it";
   switch (program.state) {
     case "RUNNING":
@@ -64,7 +68,7 @@ function programDrift(service: ServicePlan, { program, history }: ServiceSeen): 
       return program.spawnError || "could not be started";
     case "EXITED":
       return history.gaveUpAt === undefined
-        ? `${exitWords(program.exitStatus)} at ${clock(program.stoppedAt)}${service.restart === "no" ? " (restart: no)" : ""}`
+        ? `${exitWords(program.exitStatus)} at ${clock(program.stoppedAt)}${restart === "no" ? " (restart: no)" : ""}`
         : `gave up at ${clock(history.gaveUpAt)}: it ended soon after each of ${history.restarts + 1} starts`;
   }
 }
@@ -72,11 +76,7 @@ function programDrift(service: ServicePlan, { program, history }: ServiceSeen): 
 /** supervisord notes -1 for a process that a signal ended. */
 const exitWords = (status: number): string => (status === -1 ? "killed by a signal" : `exited with code ${status}`);
 
-function jobDrift(
-  seen: ServiceSeen,
-  { services }: Observation,
-  planHash: string | undefined,
-): string | undefined {
+function jobDrift(seen: ServiceSeen, { services }: Observation, planHash: string | undefined): string | undefined {
   if (!seen.done) return "it has not succeeded yet";
   if (seen.done.plan !== planHash) return "the last up ran another plan";
   const renewed = Object.entries(seen.done.data).filter(([name, id]) => services.get(name)?.dataId !== id);

@@ -2,7 +2,7 @@ import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { parseDocument } from "yaml";
 import { nearest, type Problem } from "./problems.ts";
-import type { StackConfig } from "./sections.ts";
+import { ENCRYPTED, type StackConfig } from "./sections.ts";
 
 export type StackFile =
   { readonly config: StackConfig; readonly salt: boolean } | { readonly problems: readonly Problem[] };
@@ -18,11 +18,19 @@ export function readStackFile(projectDir: string, stack: string): StackFile {
   } catch (error) {
     return { problems: [unreadable(projectDir, name, error as NodeJS.ErrnoException)] };
   }
-  const document = parseDocument(text);
+  // Merge keys (`<<: *defaults`) count for Pulumi too.
+  const document = parseDocument(text, { merge: true });
   if (document.errors.length > 0) {
     return { problems: document.errors.map((error) => notYaml(name, error.message.split("\n")[0] ?? "")) };
   }
-  const content = document.toJS() as unknown;
+  let content: unknown;
+  try {
+    content = document.toJS();
+    // Anchors can make a circle, which no plan can hold.
+    JSON.stringify(content);
+  } catch (error) {
+    return { problems: [notYaml(name, error instanceof TypeError ? "it refers to itself" : (error as Error).message)] };
+  }
   if (typeof content !== "object" || content === null || Array.isArray(content)) {
     return { problems: [notYaml(name, "no keys at its top")] };
   }
@@ -43,7 +51,7 @@ function withoutCiphers(value: unknown, found: () => void): unknown {
   const entries = Object.entries(value);
   if (entries.length === 1 && entries[0]?.[0] === "secure") {
     found();
-    return "(encrypted)";
+    return ENCRYPTED;
   }
   return Object.fromEntries(entries.map(([key, item]) => [key, withoutCiphers(item, found)]));
 }

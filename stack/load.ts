@@ -7,10 +7,19 @@ import type { Tool, ToolName, Tools } from "#setup/tools.ts";
 import { inOrder } from "./order.ts";
 import type { HostPlaces, StackPlaces } from "./places.ts";
 import { SERVICE_USER } from "./places.ts";
-import type { BuildPlan, ModelPlan, ServicePlan, StackPlan, StartGate, UserSecret } from "./plan.ts";
-import { nearest, type Problem } from "./problems.ts";
-import { resolve, type Scope } from "./references.ts";
-import { modelSettings, NAME, secretSettings, sections, stackSettings, type CommonSettings } from "./schema.ts";
+import type { BuildPlan, ModelPlan, ServicePlan, StackPlan, StartGate } from "./plan.ts";
+import { didYouMean, inFileOrder, shown, type Problem } from "./problems.ts";
+import { absent, resolve, type Scope } from "./references.ts";
+import {
+  modelName,
+  modelSettings,
+  secretName,
+  secretSettings,
+  type sections,
+  serviceName,
+  stackSettings,
+  type CommonSettings,
+} from "./schema.ts";
 import { secretsIn, type Text } from "./text.ts";
 import { zodProblems } from "./zod-problems.ts";
 
@@ -48,24 +57,25 @@ interface Draft {
 export function loadStack(raw: RawStack, context: LoadContext): Loaded {
   const problems: Problem[] = [];
   const settings = parse(stackSettings, raw.settings ?? {}, "settings", problems);
-  const secrets = parseEach(raw.secrets, "secrets", secretSettings, problems) as Map<string, UserSecret>;
-  const models = new Map(
-    [...parseEach(raw.models, "models", modelSettings, problems)].map(([name, model]) => [
-      name,
-      modelPlan(name, model, settings?.modelsDir, context),
-    ]),
-  );
-  const drafts = parseServices(raw.services, problems);
-  if (!settings) return { problems };
-  const stack = planServices(drafts, { settings, secrets, models, context }, problems);
-  problems.push(...portClashes(stack.services));
-  if (problems.length > 0) return { problems };
+  const secrets = parseEach(raw.secrets, { where: "secrets", rule: secretName, schema: secretSettings }, problems);
+  const models = parseEach(raw.models, { where: "models", rule: modelName, schema: modelSettings }, problems);
+  const { drafts, broken } = parseServices(raw.services, problems);
+  const world = {
+    // What is wrong with one section hides nothing that is wrong with another.
+    settings: settings ?? stackSettings.parse({}),
+    secrets: new Set(secrets.keys()),
+    models: new Map([...models].map(([name, model]) => [name, modelPlan(name, model, settings?.modelsDir, context)])),
+    broken,
+    context,
+  };
+  const stack = planServices(drafts, world, problems);
+  if (problems.length > 0) return { problems: inFileOrder(problems, raw) };
   return {
     plan: {
       places: context.places,
       services: stack.services,
       disabled: stack.disabled,
-      secrets: Object.fromEntries(secrets),
+      secrets: Object.fromEntries([...secrets].flatMap(([name, secret]) => (secret ? [[name, secret]] : []))),
       builds: distinct(stack.services.flatMap((service) => service.build ?? [])),
     },
   };
@@ -79,22 +89,28 @@ function parse<Schema extends z.ZodType>(
 ): z.output<Schema> | undefined {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  problems.push(...zodProblems(result.error, value, where));
+  problems.push(...zodProblems(schema, result.error, value, where));
   return undefined;
 }
 
+interface Section<Schema> {
+  readonly where: string;
+  readonly rule: { readonly pattern: RegExp; readonly expected: string };
+  readonly schema: Schema;
+}
+
+/** Every name of the section; undefined for one whose value is wrong, so that a reference to it is no second problem. */
 function parseEach<Schema extends z.ZodType>(
   section: unknown,
-  where: string,
-  schema: Schema,
+  { where, rule, schema }: Section<Schema>,
   problems: Problem[],
-): Map<string, z.output<Schema>> {
-  const parsed = new Map<string, z.output<Schema>>();
-  for (const [name, value] of entriesOf(section, where, problems)) {
-    const result = parse(schema, value, `${where}.${name}`, problems);
-    if (result !== undefined) parsed.set(name, result);
-  }
-  return parsed;
+): ReadonlyMap<string, z.output<Schema> | undefined> {
+  return new Map(
+    entriesOf(section, where, problems).map(([name, value]) => {
+      if (!rule.pattern.test(name)) problems.push(badName(name, where, rule));
+      return [name, parse(schema, value, `${where}.${name}`, problems)];
+    }),
+  );
 }
 
 function entriesOf(section: unknown, where: string, problems: Problem[]): [string, unknown][] {
@@ -104,7 +120,7 @@ function entriesOf(section: unknown, where: string, problems: Problem[]): [strin
       code: "STACK_TYPE",
       where,
       expected: "names with their settings",
-      got: Array.isArray(section) ? "a list" : `\`${String(section as string | number | boolean)}\``,
+      got: shown(section, where === "secrets"),
       fix: `write engineroom:${where}: { NAME: { … } }`,
     });
     return [];
@@ -112,30 +128,32 @@ function entriesOf(section: unknown, where: string, problems: Problem[]): [strin
   return Object.entries(section);
 }
 
-function parseServices(section: unknown, problems: Problem[]): readonly Draft[] {
-  const drafts: Draft[] = [];
-  for (const [name, value] of entriesOf(section, "services", problems)) {
-    const where = `services.${name}`;
-    if (!NAME.test(name)) {
-      problems.push({
-        code: "STACK_NAME",
-        where,
-        expected: "a name of at most 31 lower-case letters, digits and hyphens",
-        got: `\`${name}\``,
-        fix: `rename it to \`${name.toLowerCase().replace(/[^a-z0-9-]+/g, "-")}\``,
-      });
-      continue;
-    }
-    const kindName = (value as { kind?: unknown } | null)?.kind;
-    const kind = typeof kindName === "string" ? catalog[kindName] : undefined;
-    if (typeof kindName !== "string" || !kind) {
-      problems.push(unknownKind(where, kindName));
-      continue;
-    }
-    const settings = parse(kind.settings, value, where, problems);
-    if (settings) drafts.push({ name, kindName, settings: settings as Draft["settings"] });
-  }
-  if (drafts.length === 0 && problems.length === 0) {
+function badName(name: string, where: string, { pattern, expected }: Section<unknown>["rule"]): Problem {
+  const similar = name.toLowerCase().replace(/[^a-z0-9]+/g, where === "secrets" ? "" : "-");
+  return {
+    code: "STACK_NAME",
+    where: `${where}.${name}`,
+    expected,
+    got: shown(name),
+    fix: pattern.test(similar) ? `rename it to \`${similar}\`` : "rename it",
+  };
+}
+
+interface Drafts {
+  readonly drafts: readonly Draft[];
+  /** Services that have a problem of their own. */
+  readonly broken: ReadonlySet<string>;
+}
+
+function parseServices(section: unknown, problems: Problem[]): Drafts {
+  const entries = entriesOf(section, "services", problems);
+  const drafts = entries.flatMap(([name, value]) => {
+    const named = serviceName.pattern.test(name);
+    if (!named) problems.push(badName(name, "services", serviceName));
+    const draft = parseService(name, value, problems);
+    return draft && named ? [draft] : [];
+  });
+  if (entries.length === 0 && !problems.some(({ where }) => where === "services")) {
     problems.push({
       code: "STACK_EMPTY",
       where: "services",
@@ -144,24 +162,46 @@ function parseServices(section: unknown, problems: Problem[]): readonly Draft[] 
       fix: "add one under engineroom:services, as Pulumi.local.yaml does",
     });
   }
-  return drafts;
+  const good = new Set(drafts.map(({ name }) => name));
+  return { drafts, broken: new Set(entries.map(([name]) => name).filter((name) => !good.has(name))) };
+}
+
+function parseService(name: string, value: unknown, problems: Problem[]): Draft | undefined {
+  const where = `services.${name}`;
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    problems.push({
+      code: "STACK_TYPE",
+      where,
+      expected: "a map with `kind` and its settings",
+      got: shown(value, true),
+      fix: `write ${name}: { kind: … }`,
+    });
+    return undefined;
+  }
+  const kindName = (value as { kind?: unknown }).kind;
+  const kind = typeof kindName === "string" && Object.hasOwn(catalog, kindName) ? catalog[kindName] : undefined;
+  if (typeof kindName !== "string" || !kind) {
+    problems.push(unknownKind(where, kindName));
+    return undefined;
+  }
+  const settings = parse(kind.settings, value, where, problems);
+  return settings && { name, kindName, settings };
 }
 
 function unknownKind(where: string, kind: unknown): Problem {
   const kinds = Object.keys(catalog);
-  const similar = typeof kind === "string" ? nearest(kind, kinds) : undefined;
   return {
     code: "STACK_KIND",
     where: `${where}.kind`,
     expected: `one of ${kinds.join(", ")}`,
-    got: kind === undefined ? "nothing" : `\`${JSON.stringify(kind)}\``,
-    fix: similar ? `did you mean \`${similar}\`?` : "choose a kind of the list",
+    got: shown(kind),
+    fix: (typeof kind === "string" ? didYouMean(kind, kinds) : undefined) ?? "choose a kind of the list",
   };
 }
 
 function modelPlan(
   name: string,
-  model: z.output<typeof modelSettings>,
+  model: z.output<typeof modelSettings> = { file: "", missing: "fail", stable: 0 },
   modelsDir: string | undefined,
   { host, places }: LoadContext,
 ): ModelPlan {
@@ -180,8 +220,10 @@ const absolute = (path: string, base: string): string => (isAbsolute(path) ? pat
 
 interface World {
   readonly settings: z.output<typeof stackSettings>;
-  readonly secrets: ReadonlyMap<string, UserSecret>;
+  /** Names of the secrets that users bring. */
+  readonly secrets: ReadonlySet<string>;
   readonly models: ReadonlyMap<string, ModelPlan>;
+  readonly broken: ReadonlySet<string>;
   readonly context: LoadContext;
 }
 
@@ -199,28 +241,30 @@ function planServices(
   );
   const resolved = new Map(
     [...enabled].map(([name, draft]) => {
-      const scope = { self: name, outputs, disabled: new Set(disabled), secrets: new Set(world.secrets.keys()) };
+      const scope = { ...world, self: name, outputs, disabled: new Set(disabled) };
       return [name, resolveSettings(draft, scope, problems)];
     }),
   );
-  const ordered = inOrder(new Map([...resolved].map(([name, { needs }]) => [name, needs])));
-  if ("cycle" in ordered) {
-    problems.push(cycleProblem(ordered.cycle));
-    return { services: [], disabled };
-  }
+  problems.push(...portProblems([...enabled.values()], contexts));
+  const { order, cycles } = inOrder(new Map([...resolved].map(([name, { needs }]) => [name, needs])));
+  problems.push(...cycles.map(cycleProblem));
   const planned = new Map<string, ServicePlan>();
-  for (const name of ordered.order) {
+  for (const name of order) {
     const draft = enabled.get(name);
     const { settings, needs } = resolved.get(name) ?? {};
     if (!draft || !settings || !needs) continue;
     const context = { ...contextOf(contexts, name), uses: needs.flatMap((need) => planned.get(need) ?? []) };
     const plan = kindOf(draft).plan(settings, context);
-    if ("code" in plan) problems.push(plan);
-    else planned.set(name, completePlan(draft, settings, plan, context, outputs.get(name) ?? {}));
+    if (!("code" in plan)) planned.set(name, completePlan(draft, settings, plan, context, outputs.get(name) ?? {}));
+    // What it needs may be there, and only have a problem of its own.
+    else if (plan.code !== "WORKER_WITHOUT_BROKER" || needs.every((need) => planned.has(need))) problems.push(plan);
   }
-  problems.push(...[...planned.values()].flatMap((service) => secretProblems(service, world.secrets)));
   return { services: [...planned.values()], disabled };
 }
+
+/** Kinds without a default port listen where the user says so. */
+const listens = (draft: Draft): boolean =>
+  kindOf(draft).defaultPort !== undefined || draft.settings["port"] !== undefined;
 
 function kindOf({ kindName }: Draft) {
   const kind = catalog[kindName];
@@ -301,28 +345,30 @@ function resolveSettings(draft: Draft, scope: Scope, problems: Problem[]): Resol
     if (typeof value === "string") return plain(value, path);
     if (Array.isArray(value)) return value.map((item, index) => walk(item, [...path, index]));
     if (typeof value !== "object" || value === null) return value;
-    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, walk(item, [...path, key])]));
+    return Object.fromEntries(
+      sortedEntries(value as Readonly<Record<string, unknown>>).map(([key, item]) => [key, walk(item, [...path, key])]),
+    );
   };
-  const { env, needs: _needs, ...rest } = draft.settings;
+  const { env, needs: _needs, password, ...rest } = draft.settings;
+  if (typeof password === "string") read(`\${${password}}`, ["password"]);
   const settings = {
     ...(walk(rest, []) as CommonSettings),
-    env: Object.fromEntries(Object.entries(env).map(([name, text]) => [name, read(text, ["env", name])])),
+    ...(password !== undefined && { password }),
+    env: Object.fromEntries(sortedEntries(env).map(([name, text]) => [name, read(text, ["env", name])])),
   };
   return { settings, needs: [...needs] };
 }
 
+/** Pulumi hands the keys of a map over sorted, the file has them in its own order: both make the same plan. */
+const sortedEntries = <Value>(map: Readonly<Record<string, Value>>): [string, Value][] =>
+  Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1));
+
 function explicitNeeds(draft: Draft, scope: Scope, problems: Problem[]): readonly string[] {
   return draft.settings.needs.flatMap((need, index) => {
     const name = need.replace(/\?$/, "");
-    if (scope.outputs.has(name)) return [name];
-    const { problems: trouble } = resolve(`\${${name}.url${need.endsWith("?") ? "?" : ""}}`, scope);
-    for (const problem of trouble) {
-      problems.push({
-        ...problem,
-        where: `services.${draft.name}.needs.${index}`,
-        fix: problem.code === "REFERENCE_DISABLED" ? `enable it, or write \`${name}?\`` : "correct the name",
-      });
-    }
+    if (scope.outputs.has(name) || scope.broken.has(name)) return [name];
+    if (name !== need && scope.disabled.has(name)) return [];
+    problems.push({ where: `services.${draft.name}.needs.${index}`, ...absent(name, `${name}?`, scope) });
     return [];
   });
 }
@@ -356,7 +402,6 @@ function completePlan(
 ): ServicePlan {
   const { name, places, build } = context;
   const kind = kindOf(draft);
-  const listens = kind.defaultPort !== undefined || draft.settings["port"] !== undefined;
   const address = (draft.settings as { address?: string }).address ?? LOOPBACK;
   const path = (file: string): string => absolute(file, places.projectDir);
   return {
@@ -371,7 +416,7 @@ function completePlan(
     env: { ...toolEnv(plan, context), ...plan.env, ...settings.env },
     files: plan.files ?? [],
     directories: plan.directories ?? [],
-    ports: listens ? [{ host: address, port: context.port }] : [],
+    ports: listens(draft) ? [{ host: address, port: context.port }] : [],
     gates: context.uses.flatMap((service) => gatesOf(service, places)),
     tools: plan.tools ?? [],
     ...(build && { build }),
@@ -403,35 +448,34 @@ function gatesOf(service: ServicePlan, places: StackPlaces): readonly StartGate[
   return service.run === "job" ? [{ file: doneFile(places, service.name) }] : service.ports.map((port) => ({ port }));
 }
 
-function portClashes(services: readonly ServicePlan[]): readonly Problem[] {
+function portProblems(drafts: readonly Draft[], contexts: ReadonlyMap<string, PlanContext>): readonly Problem[] {
   const owners = new Map<number, string>();
-  return services.flatMap(({ name, ports }) =>
-    ports.flatMap(({ port }) => {
-      const owner = owners.get(port);
-      owners.set(port, owner ?? name);
-      if (owner === undefined) return [];
+  return drafts.filter(listens).flatMap(({ name, settings }) => {
+    const { port } = contextOf(contexts, name);
+    const where = `services.${name}.port`;
+    if (port > MAX_PORT) {
       return {
-        code: "PORT_CLASH",
-        where: `services.${name}.port`,
-        expected: "a port of its own",
-        got: `${port}, which \`${owner}\` has too`,
-        fix: `set services.${name}.port to another number`,
+        code: "PORT_RANGE",
+        where,
+        expected: `a port of at most ${MAX_PORT}`,
+        got: `${port}, its default plus settings.portOffset`,
+        fix: `set ${where}, or a smaller settings.portOffset`,
       };
-    }),
-  );
+    }
+    const owner = owners.get(port);
+    owners.set(port, owner ?? name);
+    if (owner === undefined) return [];
+    return {
+      code: "PORT_CLASH",
+      where,
+      expected: "a port of its own",
+      got: `${port}${settings["port"] === undefined ? " (its default)" : ""}, which \`${owner}\` has too`,
+      fix: `set ${where} to another number`,
+    };
+  });
 }
 
-function secretProblems(service: ServicePlan, secrets: ReadonlyMap<string, UserSecret>): readonly Problem[] {
-  const used = [...Object.values(service.env), ...service.files.map((file) => file.content)].flatMap(secretsIn);
-  const unknown = new Set(used.filter((name) => name.startsWith("secret.") && !secrets.has(name.slice(7))));
-  return [...unknown].map((name) => ({
-    code: "SECRET_UNKNOWN",
-    where: `services.${service.name}`,
-    expected: `a secret of engineroom:secrets (${[...secrets.keys()].join(", ") || "none is declared"})`,
-    got: `\`${name.slice(7)}\``,
-    fix: `pulumi config set --secret --path engineroom:secrets.${name.slice(7)}`,
-  }));
-}
+const MAX_PORT = 65_535;
 
 const distinct = (builds: readonly BuildPlan[]): readonly BuildPlan[] => [
   ...new Map(builds.map((build) => [build.key, build])).values(),

@@ -1,26 +1,28 @@
-/** Names in an order that puts each after what it needs; among equals, the order of the stack file. */
-export type Ordered = { readonly order: readonly string[] } | { readonly cycle: readonly string[] };
+export interface Ordered {
+  /** Each name after what it needs; among equals, as given. */
+  readonly order: readonly string[];
+  /** Paths that lead back to where they began: `[a, b, a]`. Where there is one, it has no order. */
+  readonly cycles: readonly (readonly string[])[];
+}
 
+/** @param needs what each name needs; needs that are no names themselves count for nothing. */
 export function inOrder(needs: ReadonlyMap<string, readonly string[]>): Ordered {
   const order: string[] = [];
+  const cycles: (readonly string[])[] = [];
   const done = new Set<string>();
   const path: string[] = [];
-  const visit = (name: string): readonly string[] | undefined => {
-    if (done.has(name)) return undefined;
-    if (path.includes(name)) return [...path.slice(path.indexOf(name)), name];
-    path.push(name);
-    for (const need of needs.get(name) ?? []) {
-      const cycle = visit(need);
-      if (cycle) return cycle;
+  const visit = (name: string): void => {
+    if (done.has(name) || !needs.has(name)) return;
+    if (path.includes(name)) {
+      cycles.push([...path.slice(path.indexOf(name)), name]);
+      return;
     }
+    path.push(name);
+    needs.get(name)?.forEach(visit);
     path.pop();
     done.add(name);
     order.push(name);
-    return undefined;
   };
-  for (const name of needs.keys()) {
-    const cycle = visit(name);
-    if (cycle) return { cycle };
-  }
-  return { order };
+  [...needs.keys()].forEach(visit);
+  return { order, cycles };
 }

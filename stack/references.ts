@@ -1,3 +1,4 @@
+import { didYouMean } from "./problems.ts";
 import { hole, type SecretHole, type Text } from "./text.ts";
 
 /** One `${owner.key}` or `${owner.key?}` in a text. */
@@ -35,6 +36,8 @@ export interface Scope {
   readonly self: string;
   readonly outputs: ReadonlyMap<string, Readonly<Record<string, Text>>>;
   readonly disabled: ReadonlySet<string>;
+  /** Owners with a problem of their own: nothing is said about references to them. */
+  readonly broken: ReadonlySet<string>;
   readonly secrets: ReadonlySet<string>;
 }
 
@@ -84,7 +87,8 @@ function unknownSecret(piece: Reference, scope: Scope): ReferenceProblem {
     code: "SECRET_UNKNOWN",
     expected: `a secret of engineroom:secrets (${[...scope.secrets].join(", ") || "none is declared"})`,
     got: `\`${piece.key}\``,
-    fix: `pulumi config set --secret --path engineroom:secrets.${piece.key}`,
+    fix:
+      didYouMean(piece.key, [...scope.secrets]) ?? `pulumi config set --secret --path engineroom:secrets.${piece.key}`,
   };
 }
 
@@ -92,30 +96,41 @@ type Found = { readonly text: Text; readonly exists: boolean } | { readonly prob
 
 function lookUp(piece: Reference, scope: Scope): Found {
   const owner = piece.owner === "self" ? scope.self : piece.owner;
+  if (scope.broken.has(owner)) return { text: [], exists: true };
   const outputs = scope.outputs.get(owner);
   if (!outputs) {
-    if (piece.optional) return { text: [], exists: false };
-    const off = scope.disabled.has(owner);
-    return {
-      problem: {
-        code: off ? "REFERENCE_DISABLED" : "REFERENCE_UNKNOWN",
-        expected: off ? "an enabled service" : `a service of this stack (${[...scope.outputs.keys()].join(", ")})`,
-        got: off ? `\`${owner}\`, which has \`enabled: false\`` : `\`${owner}\``,
-        fix: off
-          ? `set services.${owner}.enabled to true, or write \`\${${owner}.${piece.key}?}\``
-          : `correct the name in \`\${${piece.owner}.${piece.key}}\``,
-      },
-    };
+    if (piece.optional && scope.disabled.has(owner)) return { text: [], exists: false };
+    return { problem: absent(owner, `\${${owner}.${piece.key}?}`, scope) };
   }
-  const text = outputs[piece.key];
+  const text = Object.hasOwn(outputs, piece.key) ? outputs[piece.key] : undefined;
   if (text) return { text, exists: true };
+  const keys = Object.keys(outputs);
   return {
     problem: {
       code: "REFERENCE_UNKNOWN",
-      expected: `one of ${Object.keys(outputs).join(", ")} of \`${owner}\``,
+      expected: keys.length > 0 ? `one of ${keys.join(", ")} of \`${owner}\`` : `a service that offers something`,
       got: `\`${piece.key}\``,
-      fix: `correct the key in \`\${${piece.owner}.${piece.key}}\``,
+      fix: didYouMean(piece.key, keys) ?? `correct the key in \`\${${piece.owner}.${piece.key}}\``,
     },
+  };
+}
+
+/** @param optional how to refer to it where it may be switched off. */
+export function absent(owner: string, optional: string, scope: Scope): ReferenceProblem {
+  if (scope.disabled.has(owner)) {
+    return {
+      code: "REFERENCE_DISABLED",
+      expected: "an enabled service",
+      got: `\`${owner}\`, which has \`enabled: false\``,
+      fix: `set services.${owner}.enabled to true, or write \`${optional}\``,
+    };
+  }
+  const others = [...scope.outputs.keys(), ...scope.disabled].filter((name) => name !== scope.self);
+  return {
+    code: "REFERENCE_UNKNOWN",
+    expected: `another service of this stack (${others.join(", ") || "there is none"})`,
+    got: `\`${owner}\``,
+    fix: didYouMean(owner, others) ?? "correct the name",
   };
 }
 

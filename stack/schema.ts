@@ -1,26 +1,33 @@
 import { z } from "zod";
 import { parseDuration, parseSize } from "./units.ts";
 
+// A message here says what was expected; zod-problems.ts makes a sentence of it.
+
 /** `90s`, `10m`: milliseconds. */
-export const duration = z.string().transform((text, context) => {
-  const milliseconds = parseDuration(text);
-  if (milliseconds !== undefined) return milliseconds;
-  context.addIssue({ code: "custom", params: { expected: "a time such as `90s`, `500ms` or `10m`" } });
-  return z.NEVER;
-});
+export const duration = withUnit(parseDuration, "a time such as `90s`, `500ms` or `10m`");
 
 /** `2GiB`, `512MB`: bytes. */
-export const size = z.string().transform((text, context) => {
-  const bytes = parseSize(text);
-  if (bytes !== undefined) return bytes;
-  context.addIssue({ code: "custom", params: { expected: "a size such as `512MiB` or `2GB`" } });
-  return z.NEVER;
-});
+export const size = withUnit(parseSize, "a size such as `512MiB` or `2GB`");
 
-export const port = z.int().min(1).max(65_535);
+function withUnit(parse: (text: string) => number | undefined, expected: string) {
+  return z.string(expected).transform((text, context) => {
+    const value = parse(text);
+    if (value !== undefined) return value;
+    context.addIssue({ code: "custom", message: expected });
+    return z.NEVER;
+  });
+}
 
-/** A name that is safe as a database, role, module or alias name without quoting. */
-export const identifier = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/);
+const PORT = "a port 1-65535";
+export const port = z.int(PORT).min(1, PORT).max(65_535, PORT);
+
+/** A name that is safe as a database or role name without quoting; longer ones Postgres would cut. */
+export const identifier = z
+  .string()
+  .regex(/^[A-Za-z_][A-Za-z0-9_]{0,62}$/, "a name of at most 63 letters, digits and `_`, no digit first");
+
+/** Path that a server is asked for. */
+export const urlPath = z.string().startsWith("/", "a path that starts with `/`");
 
 /** `${secret.NAME}`: the secret's name, `secret.NAME`. A literal password has no place in a stack file. */
 export const password = z
@@ -30,7 +37,9 @@ export const password = z
 
 export const argv = z.array(z.string()).min(1);
 
-const scalar = z.union([z.string(), z.number(), z.boolean()]).transform(String);
+const scalar = z
+  .union([z.string(), z.number(), z.boolean()], 'a text, a number, true or false (`""` for an empty text)')
+  .transform(String);
 
 /** What every kind has, jobs too. */
 export const baseSettings = {
@@ -43,7 +52,9 @@ export const baseSettings = {
   /** Services that must be ready first, besides those that it refers to; `name?` where it may be disabled. */
   needs: z.array(z.string()).default([]),
   /** Environment variables; values may refer to other services and to secrets. */
-  env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), scalar).default({}),
+  env: z
+    .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "a variable's name: letters, digits and `_`"), scalar)
+    .default({}),
   /** How long it may take to stop before it is killed. Default: a kind's own. */
   stopGrace: duration.optional(),
   /** Where it logs. Default: `<state>/logs/<name>.log`. */
@@ -80,7 +91,7 @@ export const stackSettings = z.strictObject({
   /** Names this stack's owner instead of the checkout's path, for runners whose path changes. */
   id: z
     .string()
-    .regex(/^[a-z0-9][a-z0-9-]{0,30}$/)
+    .regex(/^[a-z0-9][a-z0-9-]{0,30}$/, "at most 31 lower-case letters, digits and hyphens")
     .optional(),
   /** Added to each kind's default port, never to an explicit `port`. */
   portOffset: z.int().min(0).max(60_000).default(0),
@@ -94,7 +105,7 @@ export const modelSettings = z.strictObject({
   /** Refuses a file with another content. */
   sha256: z
     .string()
-    .regex(/^[0-9a-f]{64}$/)
+    .regex(/^[0-9a-f]{64}$/, "64 hex digits, as `sha256sum` prints them")
     .optional(),
   /** Projector of a vision model, looked up as `file` is. */
   mmproj: z.string().optional(),
@@ -120,5 +131,25 @@ export const secretSettings = z.union([
 /** The sections of `config:` that are ours, under `engineroom:`. */
 export const sections = ["settings", "models", "secrets", "services"] as const;
 
-/** Names of services and models: short, for socket paths and host names. */
-export const NAME = /^[a-z][a-z0-9-]{0,30}$/;
+interface NameRule {
+  readonly pattern: RegExp;
+  readonly expected: string;
+}
+
+/** Short, for socket paths and host names. `self` and `secret` mean something else in a reference. */
+export const serviceName: NameRule = {
+  pattern: /^(?!(?:self|secret)$)[a-z][a-z0-9-]{0,30}$/,
+  expected: "a name of at most 31 lower-case letters, digits and hyphens, a letter first, and not `self` or `secret`",
+};
+
+/** Goes to the model server as the model's alias, where a comma would divide it. */
+export const modelName: NameRule = {
+  pattern: /^[A-Za-z0-9][\w.:-]{0,63}$/,
+  expected: "a name of at most 64 letters, digits and `.:_-`, a letter or digit first",
+};
+
+/** What `${secret.NAME}` can hold. */
+export const secretName: NameRule = {
+  pattern: /^[A-Za-z][A-Za-z0-9]*$/,
+  expected: "a name of letters and digits, a letter first",
+};

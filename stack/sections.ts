@@ -1,6 +1,9 @@
-import { nearest, type Problem } from "./problems.ts";
+import { didYouMean, type Problem } from "./problems.ts";
 import { sections } from "./schema.ts";
 import type { RawStack } from "./load.ts";
+
+/** Stands for an encrypted value where the file is read without its key. */
+export const ENCRYPTED = "(encrypted)";
 
 /** A stack file's `config:`, values parsed. */
 export interface StackConfig {
@@ -22,38 +25,60 @@ export function sectionsOf({ values, secretKeys }: StackConfig): {
     raw: Object.fromEntries(names.map((name) => [name, values[PREFIX + name]])),
     problems: [
       ...names.filter((name) => !(sections as readonly string[]).includes(name)).map(unknownSection),
-      ...names.filter((name) => name !== "secrets" && secretKeys.has(PREFIX + name)).map(secretInSection),
-      ...(secretKeys.has(`${PREFIX}secrets`) ? [] : plainSecrets(values[`${PREFIX}secrets`])),
+      ...names
+        .filter((name) => name !== "secrets" && secretKeys.has(PREFIX + name))
+        .flatMap((name) => secretsInSection(name, values[PREFIX + name])),
+      ...plainSecrets(values[`${PREFIX}secrets`], secretKeys.has(`${PREFIX}secrets`)),
     ],
   };
 }
 
 function unknownSection(name: string): Problem {
-  const similar = nearest(name, sections);
   return {
     code: "STACK_KEY",
     where: PREFIX + name,
     expected: `one of ${sections.join(", ")}`,
     got: `\`${name}\``,
-    fix: similar ? `did you mean \`${PREFIX}${similar}\`?` : "remove it",
+    fix: didYouMean(name, sections) ?? "remove it",
   };
+}
+
+/**
+ * Repeats nothing of a section that holds an encrypted value: the program gets it decrypted, and cannot tell which
+ * value it is.
+ */
+export function withoutValues(problem: Problem, { secretKeys }: StackConfig): Problem {
+  const section = /^[^.]+/.exec(problem.where)?.[0] ?? "";
+  if (section === "secrets" || !secretKeys.has(PREFIX + section)) return problem;
+  if (problem.code === "SECRET_MISPLACED") return problem;
+  return { ...problem, got: "another value (not shown beside an encrypted one)", fix: `correct ${problem.where}` };
 }
 
 /** Pulumi hands a nested secret to the program decrypted and unmarked, and it would land plain in the state. */
-function secretInSection(name: string): Problem {
-  return {
+function secretsInSection(name: string, section: unknown): readonly Problem[] {
+  const places = encryptedPlaces(section, name);
+  return (places.length > 0 ? places : [PREFIX + name]).map((where) => ({
     code: "SECRET_MISPLACED",
-    where: PREFIX + name,
-    expected: "no encrypted value in this section",
+    where,
+    expected: "no encrypted value outside of engineroom:secrets",
     got: "an encrypted value",
-    fix: `pulumi config set --secret --path ${PREFIX}secrets.NAME, refer to it as \${secret.NAME}, and remove it here`,
-  };
+    fix: `pulumi config set --secret --path ${PREFIX}secrets.NAME, and write \${secret.NAME} here`,
+  }));
 }
 
-function plainSecrets(section: unknown): readonly Problem[] {
-  if (typeof section !== "object" || section === null) return [];
+/** None where the values come decrypted. */
+function encryptedPlaces(value: unknown, path: string): readonly string[] {
+  if (value === ENCRYPTED) return [path];
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([key, item]) => encryptedPlaces(item, `${path}.${key}`));
+}
+
+/** @param someEncrypted then the texts may be decrypted ones, unless the file was read without its key. */
+function plainSecrets(section: unknown, someEncrypted: boolean): readonly Problem[] {
+  if (typeof section !== "object" || section === null || Array.isArray(section)) return [];
+  if (someEncrypted && encryptedPlaces(section, "").length === 0) return [];
   return Object.entries(section)
-    .filter(([, value]) => typeof value === "string")
+    .filter(([, value]) => typeof value === "string" && value !== ENCRYPTED)
     .map(([name]) => ({
       code: "SECRET_PLAIN",
       where: `secrets.${name}`,

@@ -21,6 +21,6 @@ export function parseSize(text: string): number | undefined {
 
 function parse(text: string, units: Readonly<Record<string, number>>): number | undefined {
   const [, number, unit] = /^(\d+(?:\.\d+)?)\s*([A-Za-z]+)$/.exec(text) ?? [];
-  const factor = unit === undefined ? undefined : units[unit];
+  const factor = unit !== undefined && Object.hasOwn(units, unit) ? units[unit] : undefined;
   return factor === undefined ? undefined : Math.round(Number(number) * factor);
 }

@@ -9,11 +9,13 @@ export const dramatiqWorkerSettings = z.strictObject({
   /** Directory to run in. Default: the built application. */
   cwd: z.string().optional(),
   /** Python module that declares the broker and the actors. */
-  module: z.string().regex(/^[A-Za-z_][\w.]*(:[A-Za-z_]\w*)?$/),
+  module: z
+    .string()
+    .regex(/^[A-Za-z_][\w.]*(:[A-Za-z_]\w*)?$/, "a Python module, such as `app.tasks` or `app.tasks:broker`"),
   /** Worker processes. Dramatiq's own default is one a CPU, which surprises. */
   processes: z.int().min(1).max(256).default(1),
   /** Threads of each process. */
   threads: z.int().min(1).max(256).default(8),
   /** Queues to consume. Default: all. */
-  queues: z.array(z.string().regex(/^[A-Za-z_][\w.-]*$/)).default([]),
+  queues: z.array(z.string().regex(/^[A-Za-z_][\w.-]*$/, "a queue's name: letters, digits and `._-`")).default([]),
 });

@@ -1,5 +1,6 @@
 import type { z } from "zod";
-import { defineKind, LOOPBACK } from "../kind.ts";
+import type { Problem } from "#stack/problems.ts";
+import { defineKind, LOOPBACK, type PlanContext } from "../kind.ts";
 import { planNginx } from "../nginx/plan.ts";
 import { frontendSettings } from "./settings.ts";
 
@@ -10,6 +11,14 @@ const locations = (root: string): readonly string[] => [
   `location / { try_files $uri $uri/ /index.html; add_header Cache-Control "no-cache"; }`,
 ];
 
+const notPages = (directory: string, { name }: PlanContext): Problem => ({
+  code: "BUILD_SOURCE",
+  where: `services.${name}.build`,
+  expected: "a directory with package.json, whose `build` script writes dist",
+  got: `\`${directory}\`, a Python application`,
+  fix: "name the directory of the pages, or choose kind `web`",
+});
+
 export const frontend = defineKind<z.output<typeof frontendSettings>>({
   settings: frontendSettings,
   className: "Frontend",
@@ -19,9 +28,11 @@ export const frontend = defineKind<z.output<typeof frontendSettings>>({
     port: [String(context.port)],
     url: [`http://${LOOPBACK}:${context.port}`],
   }),
-  plan: (_settings, context) =>
-    planNginx(
-      { address: LOOPBACK, maxBody: 2 ** 20, locations: locations(`${context.build?.target ?? ""}/dist`) },
-      context,
-    ),
+  plan: ({ build }, context) =>
+    context.build?.kind === "python"
+      ? notPages(build, context)
+      : planNginx(
+          { address: LOOPBACK, maxBody: 2 ** 20, locations: locations(`${context.build?.target ?? ""}/dist`) },
+          context,
+        ),
 });

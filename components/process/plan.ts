@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import type { Check } from "#checks/check.ts";
+import type { Problem } from "#stack/problems.ts";
 import type { Text } from "#stack/text.ts";
 import { defineKind, LOOPBACK, type PlanContext } from "../kind.ts";
 import { processSettings } from "./settings.ts";
@@ -17,14 +18,25 @@ function outputs(settings: Settings, context: PlanContext): Readonly<Record<stri
   return { host: [LOOPBACK], port: [String(context.port)], url: [`http://${LOOPBACK}:${context.port}`] };
 }
 
+const healthWithoutPort = ({ name }: PlanContext): Problem => ({
+  code: "HEALTH_WITHOUT_PORT",
+  where: `services.${name}.health`,
+  expected: "a `port` beside it, at which to ask",
+  got: "none",
+  fix: `set services.${name}.port`,
+});
+
 export const process = defineKind<Settings>({
   settings: processSettings,
   className: "Process",
   outputs,
-  plan: (settings, context) => ({
-    argv: settings.command,
-    ...(settings.cwd && { cwd: settings.cwd }),
-    check: checkOf(settings, context),
-    readyTimeoutMs: 60_000,
-  }),
+  plan: (settings, context) =>
+    settings.health !== undefined && settings.port === undefined
+      ? healthWithoutPort(context)
+      : {
+          argv: settings.command,
+          ...(settings.cwd && { cwd: settings.cwd }),
+          check: checkOf(settings, context),
+          readyTimeoutMs: 60_000,
+        },
 });

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { argv, build, commonSettings, port } from "#stack/schema.ts";
+import { argv, build, commonSettings, port, urlPath } from "#stack/schema.ts";
 
 export const processSettings = z.strictObject({
   kind: z.literal("process"),
@@ -12,5 +12,5 @@ export const processSettings = z.strictObject({
   cwd: z.string().optional(),
   command: argv,
   /** Path that answers 200 when the program works; it needs `port`. */
-  health: z.string().startsWith("/").optional(),
+  health: urlPath.optional(),
 });

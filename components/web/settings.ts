@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { argv, build, commonSettings, port } from "#stack/schema.ts";
+import { argv, build, commonSettings, port, urlPath } from "#stack/schema.ts";
 
 export const webSettings = z.strictObject({
   kind: z.literal("web"),
@@ -12,5 +12,5 @@ export const webSettings = z.strictObject({
   cwd: z.string().optional(),
   command: argv,
   /** Path that answers 200 when the application works. */
-  health: z.string().startsWith("/").default("/health"),
+  health: urlPath.default("/health"),
 });

@@ -1,0 +1,54 @@
+import { loadStack, type LoadContext, type RawStack, type SourceContent } from "#stack/load.ts";
+import { hostPlaces, projectPlaces, stackPlaces } from "#stack/places.ts";
+import type { ServicePlan, StackPlan } from "#stack/plan.ts";
+import type { Problem } from "#stack/problems.ts";
+import type { Tools } from "#setup/tools.ts";
+
+const host = hostPlaces({ HOME: "/home/me" }, 1000);
+
+export const tools: Tools = {
+  node: { path: "/opt/node/bin/node", version: "24.0.0", source: "host" },
+  python: { path: "/opt/python/bin/python3", version: "3.11.2", source: "host" },
+  supervisord: { path: "/opt/venv/bin/supervisord", version: "4.3.0", source: "packages" },
+  postgres: {
+    path: "/opt/pg/bin/postgres",
+    version: "18.6",
+    source: "packages",
+    env: { LD_LIBRARY_PATH: "/opt/pg/lib" },
+  },
+  redis: { path: "/opt/valkey/valkey-server", version: "8.1.8", source: "packages" },
+  nginx: { path: "/opt/nginx/nginx", version: "1.31.3", source: "packages" },
+  "llama-server": { path: "/opt/llama/llama-server", version: "1", source: "packages" },
+};
+
+/** A host on which nothing is real: planning is pure. `./app` is a Python application, `./pages` one of Node. */
+export const context: LoadContext = {
+  host,
+  places: stackPlaces(host, projectPlaces(host, "/home/me/lab", "lab"), "test"),
+  tools,
+  account: "me",
+  sources: new Map<string, SourceContent | string>([
+    ["./app", { path: "/home/me/lab/app", kind: "python", hash: "a".repeat(64) }],
+    ["./pages", { path: "/home/me/lab/pages", kind: "node", hash: "b".repeat(64) }],
+    ["./empty", "it has none of these files"],
+  ]),
+};
+
+/** The plan of a stack that is right. */
+export function planOf(raw: RawStack, where: LoadContext = context): StackPlan {
+  const loaded = loadStack(raw, where);
+  if ("problems" in loaded) throw new Error(JSON.stringify(loaded.problems, null, 2));
+  return loaded.plan;
+}
+
+export function serviceOf(raw: RawStack, name: string): ServicePlan {
+  const service = planOf(raw).services.find((candidate) => candidate.name === name);
+  if (!service) throw new Error(`no service ${name}`);
+  return service;
+}
+
+/** What is wrong with a stack; empty where nothing is. */
+export function problemsOf(raw: RawStack): readonly Problem[] {
+  const loaded = loadStack(raw, context);
+  return "problems" in loaded ? loaded.problems : [];
+}
