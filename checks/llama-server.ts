@@ -12,8 +12,11 @@ type LlamaCheck = CheckOf<"llama-server">;
 /** The server rounds a context size up to a multiple of this. */
 const CONTEXT_STEP = 256;
 
-/** Health, then identity, then the declared size, then a token: each rung only after the one below. */
-export async function probeLlamaServer(check: LlamaCheck, signal: AbortSignal): Promise<Outcome> {
+/**
+ * Health, then identity, then the declared size, then a token: each rung only after the one below. A quick look stops
+ * before the token, which queues behind every answer under way.
+ */
+export async function probeLlamaServer(check: LlamaCheck, signal: AbortSignal, quick = false): Promise<Outcome> {
   const key = await readApiKey(check.apiKeyFile);
   if ("outcome" in key) return key.outcome;
   const base = check.url.replace(/\/+$/, "");
@@ -26,6 +29,7 @@ export async function probeLlamaServer(check: LlamaCheck, signal: AbortSignal): 
   if (alias !== undefined) return alias;
   const props = judgeLlamaProps(check, await get("/props"));
   if (props !== undefined) return props;
+  if (quick) return ready(`${shownUrl(check.url)} serves ${check.alias}`);
   const prompt = { prompt: "1", n_predict: 1, cache_prompt: false };
   const answer = await ask({ url: `${base}/completion`, signal, headers, json: prompt, wantBody: true });
   const token = judgeLlamaToken(check, answer);

@@ -30,11 +30,15 @@ export function processIdentity(pid: number): ProcessIdentity | undefined {
 
 /** The process and everything below it, itself first; empty when it does not live. One look at /proc. */
 export function processTree(root: number): readonly number[] {
-  const stats = readdirSync("/proc")
+  return treeOf(root, processStats());
+}
+
+/** Every process of this host. */
+export function processStats(): readonly ProcessStat[] {
+  return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
     .map((name) => readStat(Number(name)))
     .filter((stat) => stat !== undefined);
-  return treeOf(root, stats);
 }
 
 export function treeOf(root: number, stats: readonly ProcessStat[]): readonly number[] {

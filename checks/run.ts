@@ -7,6 +7,8 @@ import type { WaitOptions } from "#checks/wait.ts";
 export interface ProbeContext {
   /** PIDs of the service's own processes, its first one first; empty when none runs. */
   readonly processTree?: () => Promise<readonly number[]>;
+  /** Leaves out the work that would queue behind what users asked for: no token is generated. */
+  readonly quick?: boolean;
 }
 
 /** Each probe's file is imported by its first attempt, so that a preview without changes loads none. */
@@ -19,7 +21,7 @@ export function probeOf(check: Check, context: ProbeContext = {}): Probe {
     case "redis":
       return async (signal) => (await import("#checks/redis.ts")).probeRedis(check, signal);
     case "llama-server":
-      return async (signal) => (await import("#checks/llama-server.ts")).probeLlamaServer(check, signal);
+      return async (signal) => (await import("#checks/llama-server.ts")).probeLlamaServer(check, signal, context.quick);
     case "dramatiq-worker":
       return async (signal) =>
         (await import("#checks/dramatiq-worker.ts")).probeDramatiqWorker(check, signal, context.processTree);

@@ -1,13 +1,23 @@
 import { closeSync, fstatSync, openSync, readFileSync, readSync } from "node:fs";
 
+/** One start of a program, noted by the process that then became it. */
+export interface Start {
+  readonly boot: string;
+  readonly pid: number;
+  /** Clock ticks from boot to its start. */
+  readonly start: number;
+  readonly token: string;
+  /** Unix seconds. */
+  readonly at: number;
+}
+
 /** One line of a service's starts.jsonl, written by runtime/launch.py and apply.py. */
-export type StartRecord =
-  | { readonly boot: string; readonly pid: number; readonly start: number; readonly token: string; readonly at: number }
-  | { readonly reset: number }
-  | { readonly gaveUp: number; readonly starts: number };
+export type StartRecord = Start | { readonly reset: number } | { readonly gaveUp: number; readonly starts: number };
 
 /** How often a service has started by itself since `up` last started it. */
 export interface StartHistory {
+  /** Oldest first. */
+  readonly starts: readonly Start[];
   readonly restarts: number;
   /** Unix seconds of the last start; undefined before the first. */
   readonly since?: number;
@@ -21,6 +31,7 @@ export function startHistory(records: readonly StartRecord[]): StartHistory {
   const gaveUp = current.find((record) => "gaveUp" in record);
   const last = starts.at(-1);
   return {
+    starts,
     restarts: Math.max(0, starts.length - 1),
     ...(last && { since: last.at }),
     ...(gaveUp && { gaveUpAt: gaveUp.gaveUp }),

@@ -51,6 +51,10 @@ export async function identification(socket: string): Promise<string> {
   return decode(/<string>([^<]*)<\/string>/.exec(text)?.[1] ?? "");
 }
 
+export async function supervisorPid(socket: string): Promise<number> {
+  return Number(/<int>(\d+)<\/int>/.exec(await call(socket, "getPID"))?.[1]);
+}
+
 export async function programStates(socket: string): Promise<readonly ProgramState[]> {
   return parseProgramStates(await call(socket, "getAllProcessInfo"));
 }
