@@ -30,6 +30,15 @@ export function explainError(error: unknown): string {
     : `error INTERNAL: ${String(error)}`;
 }
 
+/** The same as the one JSON object that `--json` promises. */
+export function errorJson(error: unknown): string {
+  const { code, message, fix } =
+    error instanceof UserError ? error : { code: "INTERNAL", message: messageOf(error), fix: undefined };
+  return JSON.stringify({ error: { code, message, fix: fix ?? null } });
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
 export function exitCodeOf(error: unknown): number {
   return error instanceof UserError ? error.exitCode : 1;
 }

@@ -8,6 +8,12 @@ const commands: Readonly<Record<string, CommandEntry>> = {
   preview: { summary: "show what up would change, and what is broken", load: () => import("#cli/preview.ts") },
   destroy: { summary: "take the stack down; data is kept", load: () => import("#cli/destroy.ts") },
   refresh: { summary: "bring Pulumi's state up to date with its providers", load: () => import("#cli/refresh.ts") },
+  status: { summary: "show how every service is", load: () => import("#cli/status.ts") },
+  check: { summary: "have services do a unit of work each", load: () => import("#cli/check.ts") },
+  logs: { summary: "print the last lines of services' logs", load: () => import("#cli/logs.ts") },
+  plan: { summary: "print what the stack file comes to, secrets left out", load: () => import("#cli/plan.ts") },
+  doctor: { summary: "look at everything that could be in the way", load: () => import("#cli/doctor.ts") },
+  test: { summary: "run every check and test, and count them", load: () => import("#cli/test.ts") },
   setup: {
     summary: "get every part that is missing, and say where each came from",
     load: () => import("#cli/setup.ts"),

@@ -1,5 +1,5 @@
 import { createDecipheriv, createHash, pbkdf2 } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { parse } from "yaml";
@@ -26,7 +26,7 @@ export async function saltFits(places: StackPlaces, passphrase: string): Promise
   const known = `${places.passphraseFile}.${places.stack}.proof`;
   if (readText(known) === proof) return true;
   if (!(await decrypts(salt, passphrase))) return false;
-  writeFileSync(known, proof, { mode: 0o600 });
+  if (existsSync(places.stateDir)) writeFileSync(known, proof, { mode: 0o600 });
   return true;
 }
 

@@ -1,0 +1,76 @@
+import type { Command } from "commander";
+import { chooseServices } from "#cli/choose.ts";
+import { openSelected, selectStack } from "#cli/open.ts";
+import { checkWords, describePlan, type DescribedPlan, type PrintablePlan } from "#operations/describe-plan.ts";
+import { mebibytes } from "#operations/judge-state.ts";
+
+export function define(command: Command): void {
+  command
+    .argument("[services...]", "which to print; all without any")
+    .option("--json", "print one JSON object, and nothing else")
+    .action((names: readonly string[], { json }: { readonly json?: true }) => {
+      const { plan } = openSelected(selectStack(command));
+      const described = describePlan(plan, chooseServices(names, plan));
+      process.stdout.write(json ? `${JSON.stringify(described)}\n` : planText(described));
+    });
+}
+
+export function planText({ stack, owner, services, disabled, secrets }: DescribedPlan): string {
+  const blocks = [
+    block(`stack ${stack}`, [
+      ["owner", [owner]],
+      ["disabled", disabled],
+      ["secrets", secrets.map(({ name, from }) => `${name}: ${from}`)],
+    ]),
+    ...services.map(serviceBlock),
+  ];
+  return blocks.join("\n");
+}
+
+type Lines = readonly (readonly [label: string, lines: readonly (string | undefined)[]])[];
+
+const INDENT = " ".repeat(12);
+
+/** A headline and labelled lines; a label without lines is left out. */
+function block(head: string, lines: Lines): string {
+  const shown = lines.flatMap(([label, all]) =>
+    all
+      .filter((line) => line !== undefined)
+      .map((line, index) => `  ${(index === 0 ? label : "").padEnd(INDENT.length - 2)}${line}\n`),
+  );
+  return `${head}\n${shown.join("")}`;
+}
+
+function serviceBlock(service: PrintablePlan): string {
+  const { build, model, check, memoryBytes, needs, required } = service;
+  const isJob = service.run === "job";
+  return block(`${service.name} (${service.kind}, ${service.in}${required ? "" : ", not required"})`, [
+    ["runs", [service.argv.map(shellWord).join(" ")]],
+    ["in", [service.cwd]],
+    ["build", [build && `${build.source} -> ${build.target}`]],
+    ["model", [model && `${model.name}: ${model.path}`]],
+    ["after", [needs.length > 0 ? `${needs.join(", ")} ${needs.length === 1 ? "is" : "are"} ready` : undefined]],
+    ["listens", service.ports.map(({ host, port }) => `${host}:${port}`)],
+    [
+      "ready when",
+      [
+        check && `${checkWords(check)}, within ${seconds(service.readyTimeoutMs)}`,
+        isJob ? `it ends with exit code 0 within ${seconds(service.readyTimeoutMs)}` : undefined,
+      ],
+    ],
+    ["restart", [isJob ? undefined : service.restart]],
+    ["stop", [isJob ? undefined : `SIG${service.stopSignal}, SIGKILL after ${seconds(service.stopGraceMs)}`]],
+    ["memory", [memoryBytes === undefined ? undefined : `${mebibytes(memoryBytes)}, watched, not enforced`]],
+    ["env", Object.entries(service.env).map(([name, value]) => `${name}=${value}`)],
+    ["files", service.files.map(({ path, mode }) => `${path} (${mode})`)],
+    ["offers", Object.entries(service.outputs).map(([key, value]) => `\${${service.name}.${key}} = ${value}`)],
+    ["logs", [service.logFile, service.errorLog]],
+    ["pid file", [service.pidFile]],
+  ]);
+}
+
+const seconds = (milliseconds: number): string => `${milliseconds / 1000} s`;
+
+/** As a shell would have it quoted, so that words with spaces stay recognisable. */
+const shellWord = (word: string): string =>
+  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;

@@ -1,0 +1,79 @@
+import type { Check } from "#checks/check.ts";
+import type { ServicePlan, StackPlan, UserSecret } from "#stack/plan.ts";
+import { printable, type Text } from "#stack/text.ts";
+
+type Texts = Readonly<Record<string, string>>;
+
+/** A service's plan with `(secret NAME)` where a secret goes in. */
+export type PrintablePlan = Omit<ServicePlan, "env" | "files" | "outputs"> & {
+  readonly env: Texts;
+  readonly files: readonly { readonly path: string; readonly mode: string; readonly content: string }[];
+  readonly outputs: Texts;
+};
+
+/** What `plan --json` prints. */
+export interface DescribedPlan {
+  readonly stack: string;
+  readonly owner: string;
+  readonly services: readonly PrintablePlan[];
+  readonly disabled: readonly string[];
+  /** Where each secret of the stack file comes from. */
+  readonly secrets: readonly { readonly name: string; readonly from: string }[];
+}
+
+export const describePlan = (plan: StackPlan, services: readonly ServicePlan[]): DescribedPlan => ({
+  stack: plan.places.stack,
+  owner: plan.places.owner,
+  services: services.map(printablePlan),
+  disabled: plan.disabled,
+  secrets: Object.entries(plan.secrets).map(([name, secret]) => ({ name, from: originOf(secret) })),
+});
+
+const printablePlan = (service: ServicePlan): PrintablePlan => ({
+  ...service,
+  env: printableValues(service.env),
+  files: service.files.map(({ path, mode, content }) => ({ path, mode, content: printable(content) })),
+  outputs: printableValues(service.outputs),
+});
+
+const printableValues = (texts: Readonly<Record<string, Text>>): Texts =>
+  Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, printable(text)]));
+
+/** Never the value: of an encrypted one not even where it could be read. */
+function originOf(secret: UserSecret): string {
+  switch (secret.from) {
+    case "config":
+      return "the stack file, encrypted";
+    case "env":
+      return `the variable ${secret.variable}`;
+    case "file":
+      return `the file ${secret.path}`;
+    case "generate":
+      return `generated, ${secret.bytes} bytes`;
+  }
+}
+
+/** What a check asks for, in one sentence. */
+export function checkWords(check: Check): string {
+  switch (check.kind) {
+    case "http": {
+      const pairs = Object.entries(check.json ?? {}).map(([key, value]) => `"${key}": ${JSON.stringify(value)}`);
+      const header = check.header ? [`the header ${check.header.name}: ${check.header.value}`] : [];
+      return [`${check.url} answers ${check.status ?? 200}`, ...pairs, ...header].join(", ");
+    }
+    case "postgres":
+      return `select a row as ${check.user} in ${check.database} on ${check.host}:${check.port}`;
+    case "redis":
+      return `set a key and read it on ${check.host}:${check.port}, eviction policy ${check.policy}`;
+    case "llama-server":
+      return `${check.url} generates a token with ${check.alias}, context ${check.contextSize}`;
+    case "dramatiq-worker":
+      return `${check.processes} of its own processes consume from ${check.host}:${check.port}`;
+    case "tcp":
+      return `${check.host}:${check.port} accepts a connection`;
+    case "command":
+      return `${check.argv.join(" ")} ends with exit code 0`;
+    case "alive":
+      return `stays up for ${check.seconds} s`;
+  }
+}

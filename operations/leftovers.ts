@@ -1,0 +1,65 @@
+import { processStats, treeOf } from "#checks/process-tree.ts";
+import { supervisorPid } from "#observe/supervisord.ts";
+import type { World } from "#observe/world.ts";
+import type { Problem } from "#stack/problems.ts";
+import { stackLocks } from "./locks.ts";
+import { commandOf, markedProcesses, type MarkedProcess } from "./processes.ts";
+
+/**
+ * Processes that carry this project's mark and that no plan knows: of a service that the file no longer has, of a
+ * program that left its supervisord, of a stack without a file. Nothing is ended by this.
+ */
+export async function leftovers(world: World, stacks: readonly string[]): Promise<readonly Problem[]> {
+  const { places } = world.plan;
+  const marked = markedProcesses(places.id);
+  const own = marked.filter(({ owner }) => owner === places.owner);
+  // While an `up` is under way, its jobs run beside supervisord.
+  const isBusy = stackLocks(places).some((lock) => lock.alive);
+  const strays = isBusy ? [] : await straysOf(world, own);
+  const orphaned = marked.filter(({ owner }) => !stacks.includes(owner.slice(places.id.length + 1)));
+  return [...strays, ...stacksWithoutFile(orphaned)];
+}
+
+/** While supervisord is down, all that runs is left over, and `up` deals with it; that is reported as one problem. */
+async function straysOf({ seen, plan }: World, own: readonly MarkedProcess[]): Promise<readonly Problem[]> {
+  if (seen.supervisor.state !== "running") return own.length === 0 ? [] : [abandoned(own)];
+  const supervised = new Set(treeOf(await supervisorPid(plan.places.supervisorSocket), processStats()));
+  const names = new Set(plan.services.map((service) => service.name));
+  const isPlanned = ({ pid, service }: MarkedProcess): boolean =>
+    supervised.has(pid) && (service === undefined || names.has(service));
+  return heads(own.filter((process) => !isPlanned(process))).map((process) => stray(process, supervised));
+}
+
+function stray({ pid, service = "supervisord" }: MarkedProcess, supervised: ReadonlySet<number>): Problem {
+  const isUnplanned = supervised.has(pid);
+  return {
+    code: "LEFTOVER",
+    where: `process ${pid}`,
+    expected: isUnplanned ? "a service of this stack" : "supervisord to run it",
+    got: `${commandOf(pid)}, started for ${service}${isUnplanned ? ", which the stack file does not have or has disabled" : ""}`,
+    fix: isUnplanned ? "./engineroom up takes it down" : `see that nothing needs it, then: kill ${pid}`,
+  };
+}
+
+/** Of a process and its children only the process itself. */
+function heads(processes: readonly MarkedProcess[]): readonly MarkedProcess[] {
+  const pids = new Set(processes.map(({ pid }) => pid));
+  return processes.filter(({ parent }) => !pids.has(parent));
+}
+
+const abandoned = (own: readonly MarkedProcess[]): Problem => ({
+  code: "LEFTOVER",
+  where: `processes ${own.map(({ pid }) => pid).join(", ")}`,
+  expected: "supervisord to run them",
+  got: `none that answers, and they still run (${[...new Set(own.map(({ service = "supervisord" }) => service))].join(", ")})`,
+  fix: "./engineroom up ends them and starts all anew; ./engineroom destroy ends them",
+});
+
+const stacksWithoutFile = (processes: readonly MarkedProcess[]): readonly Problem[] =>
+  [...Map.groupBy(processes, ({ owner }) => owner)].map(([owner, all]) => ({
+    code: "LEFTOVER",
+    where: `stack ${owner}`,
+    expected: "a stack file for what runs",
+    got: `${all.length} processes of it (${all.map(({ pid }) => pid).join(", ")}) and no file`,
+    fix: `put the file back, then ./engineroom --stack ${owner.split("/").at(-1) ?? owner} destroy`,
+  }));

@@ -1,0 +1,181 @@
+import { existsSync } from "node:fs";
+import type { Outcome } from "#checks/check.ts";
+import { processIdentity, processStats, treeOf } from "#checks/process-tree.ts";
+import { runCheck } from "#checks/run.ts";
+import type { ServiceSeen } from "#observe/observe.ts";
+import { lookAround, type Opened, type World } from "#observe/world.ts";
+import { serviceHome } from "#runtime/host-plan.ts";
+import type { PlannedPort, ServicePlan } from "#stack/plan.ts";
+import type { StackConfig } from "#stack/sections.ts";
+import { printable, secretsIn } from "#stack/text.ts";
+import { isReady, judgeState, type State } from "./judge-state.ts";
+import { memoryOf } from "./memory.ts";
+import { markedProcesses } from "./processes.ts";
+
+/** How a stack is: what `status --json` prints. */
+export interface StackStatus {
+  readonly stack: string;
+  /** Every enabled, required service does its work. */
+  readonly ready: boolean;
+  readonly services: readonly ServiceStatus[];
+}
+
+export interface ServiceStatus {
+  readonly name: string;
+  readonly kind: string;
+  readonly in: string;
+  readonly state: State;
+  readonly ready: boolean;
+  readonly reason: string | null;
+  /** Null where it has none, or where it holds a password. */
+  readonly url: string | null;
+  readonly containerId: string | null;
+  readonly pid: number | null;
+  readonly ports: readonly PlannedPort[];
+  /** Of its whole process tree, proportional set size. */
+  readonly memoryBytes: number | null;
+  /** By itself, since `up` last started it. */
+  readonly restarts: number;
+  /** ISO 8601: its last start or, if it does not run, its end. */
+  readonly since: string | null;
+}
+
+/** A service with what its check found. */
+export interface CheckedService extends ServiceStatus {
+  readonly required: boolean;
+  /** The check's own words where it succeeded. */
+  readonly detail: string | null;
+}
+
+export interface LookOptions {
+  /** Services whose check does its full unit of work; the others' stop before work that would queue. */
+  readonly full: ReadonlySet<string>;
+  /** Limit of each check's one attempt. */
+  readonly attemptMs: number;
+}
+
+/** One look at every enabled service, with one attempt of its check. */
+export async function lookAtServices(opened: Opened, options: LookOptions): Promise<readonly CheckedService[]> {
+  const world = await lookAround(opened);
+  const stats = processStats();
+  const jobs = runningJobs(world);
+  const looks = await Promise.all(
+    opened.plan.services.map(async (plan) => {
+      const seen = seenOf(world, plan);
+      const pid = plan.run === "job" ? (jobs.get(plan.name) ?? 0) : mainPid(world, seen);
+      const tree = pid === 0 ? [] : treeOf(pid, stats);
+      const [outcome, memoryBytes] = await Promise.all([
+        attempt(plan, tree, options),
+        tree.length === 0 ? undefined : memoryOf(tree),
+      ]);
+      return { plan, seen, pid, outcome, memoryBytes };
+    }),
+  );
+  const states = new Map<string, State>();
+  return looks.map((look) => {
+    const { plan, seen, outcome } = look;
+    const judged = judgeState({
+      ...look,
+      supervisor: world.seen.supervisor,
+      drift: world.drift.services.get(plan.name),
+      unmet: plan.needs.filter((need) => !isReady(states.get(need) ?? "missing")),
+      dataRenewed: isRenewed(seen, world),
+      applied: existsSync(`${serviceHome(opened.plan.places, plan.name)}/launch.json`),
+      now: Date.now() / 1000,
+    });
+    states.set(plan.name, judged.state);
+    const url = plan.outputs["url"];
+    return {
+      name: plan.name,
+      kind: plan.kind,
+      in: plan.in,
+      state: judged.state,
+      ready: isReady(judged.state),
+      reason: judged.reason ?? null,
+      url: url && secretsIn(url).length === 0 ? printable(url) : null,
+      containerId: null,
+      pid: look.pid === 0 ? null : look.pid,
+      ports: plan.ports,
+      memoryBytes: look.memoryBytes ?? null,
+      restarts: seen.history.restarts,
+      since: isoTime(sinceOf(seen, look.pid)),
+      required: plan.required,
+      detail: outcome?.status === "ready" ? outcome.detail : null,
+    };
+  });
+}
+
+function seenOf({ seen }: World, { name }: ServicePlan): ServiceSeen {
+  const found = seen.services.get(name);
+  if (!found) throw new Error(`${name} was not looked at`);
+  return found;
+}
+
+/** supervisord's child or, without supervisord, what is left of the last start. */
+function mainPid({ seen: { supervisor } }: World, { program, history }: ServiceSeen): number {
+  if (supervisor.state !== "down") return program?.pid ?? 0;
+  const last = history.starts.at(-1);
+  const found = last && processIdentity(last.pid);
+  return found?.startTime === last?.start && found?.bootId === last?.boot ? (found?.pid ?? 0) : 0;
+}
+
+/** Jobs of an `up` under way. A look at every process, so only where a job is not done. */
+function runningJobs(world: World): ReadonlyMap<string, number> {
+  const { plan, drift } = world;
+  const open = new Set(
+    plan.services.flatMap(({ name, run }) => (run === "job" && drift.services.has(name) ? [name] : [])),
+  );
+  if (open.size === 0) return new Map();
+  const found = markedProcesses(plan.places.id).filter(
+    ({ owner, service }) => owner === plan.places.owner && service !== undefined && open.has(service),
+  );
+  return new Map(found.map(({ service = "", pid }) => [service, pid]).reverse() as [string, number][]);
+}
+
+const isRenewed = ({ done }: ServiceSeen, { seen }: World): boolean =>
+  Object.entries(done?.data ?? {}).some(([name, id]) => seen.services.get(name)?.dataId !== id);
+
+async function attempt(
+  { name, check, in: place }: ServicePlan,
+  tree: readonly number[],
+  { full, attemptMs }: LookOptions,
+): Promise<Outcome | undefined> {
+  if (check === undefined || (tree.length === 0 && place === "host")) return undefined;
+  const processTree = () => Promise.resolve(tree);
+  const report = await runCheck(check, { timeoutMs: 0, attemptMs }, { processTree, quick: !full.has(name) });
+  return report.outcome;
+}
+
+const sinceOf = ({ program, history, done }: ServiceSeen, pid: number): number | undefined =>
+  pid > 0 ? history.since : (done?.at ?? (program?.stoppedAt || undefined));
+
+const isoTime = (seconds: number | undefined): string | null =>
+  seconds === undefined ? null : new Date(seconds * 1000).toISOString();
+
+/** Services that the stack file switches off. */
+export function disabledServices({ plan }: Opened, config: StackConfig): readonly ServiceStatus[] {
+  const services = (config.values["engineroom:services"] ?? {}) as Readonly<Record<string, { kind?: string } | null>>;
+  return plan.disabled.map((name) => ({
+    name,
+    kind: services[name]?.kind ?? "",
+    in: "host",
+    state: "disabled",
+    ready: false,
+    reason: null,
+    url: null,
+    containerId: null,
+    pid: null,
+    ports: [],
+    memoryBytes: null,
+    restarts: 0,
+    since: null,
+  }));
+}
+
+/** The stack's own answer: what is not required does not count. */
+export const allReady = (services: readonly CheckedService[]): boolean =>
+  services.every((service) => service.ready || !service.required);
+
+export function withoutCheck({ required, detail, ...status }: CheckedService): ServiceStatus {
+  return status;
+}
