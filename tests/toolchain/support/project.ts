@@ -8,7 +8,7 @@ import { activeToolchain } from "#tests/toolchain/support/active.ts";
 export const nodeModules = join(import.meta.dirname, "..", "..", "..", "node_modules");
 const programs = join(import.meta.dirname, "..", "programs");
 /** Shared by all runs, as people's runs share it. */
-const compileCache = join(tmpdir(), "engineroom-test-compile-cache");
+const compileCache = join(tmpdir(), `engineroom-test-compile-cache-${process.getuid?.() ?? 0}`);
 
 export const stack = "dev";
 export const canary = "canary %s ' $HOME";
