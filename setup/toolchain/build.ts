@@ -73,7 +73,16 @@ async function goBuild(options: BuildOptions, build: GoBuild, cancelSignal: Abor
   const started = performance.now();
   options.report(`toolchain: building ${build.name}`);
   const [variable, version] = build.version;
-  const args = ["build", "-trimpath", "-ldflags", `-s -w -X ${variable}=${version}`, "-o", build.output];
+  // Go would ask git for the commit, which fails in a clone of another user.
+  const args = [
+    "build",
+    "-trimpath",
+    "-buildvcs=false",
+    "-ldflags",
+    `-s -w -X ${variable}=${version}`,
+    "-o",
+    build.output,
+  ];
   const lifeSign = setInterval(() => {
     options.report(`toolchain: still building ${build.name}, ${seconds(started)}`);
   }, lifeSignMs);
