@@ -29,7 +29,8 @@ export interface HttpAsk {
  */
 export async function ask(request: HttpAsk): Promise<HttpEvidence> {
   const { url, signal, headers, json, wantBody } = request;
-  const { request: open } = url.startsWith("https:") ? await import("node:https") : await import("node:http");
+  // An import would touch every export of them, and one of those loads a whole HTTP client of another kind.
+  const { request: open } = process.getBuiltinModule(url.startsWith("https:") ? "node:https" : "node:http");
   return new Promise((resolve) => {
     const fail = (error: unknown) => {
       resolve({ error: noAnswer(error, signal) });

@@ -21,7 +21,10 @@ const commands: Readonly<Record<string, CommandEntry>> = {
   env: { summary: "print the shell lines that plain pulumi needs", load: () => import("#cli/env.ts") },
 };
 
-// Everything else is imported after this: what is loaded before it is compiled anew at every start.
-enableCompileCache(join(hostPlaces(process.env, process.getuid?.() ?? 0).cacheDir, "node-compile-cache"));
+// Everything else is imported after this: without the launcher, what is loaded before it is compiled anew each time.
+const compileCache = join(hostPlaces(process.env, process.getuid?.() ?? 0).cacheDir, "node-compile-cache");
+enableCompileCache(compileCache);
+// The launcher's, for this process alone: `env` prints it for those whose environment has none.
+if (process.env["NODE_COMPILE_CACHE"] === compileCache) delete process.env["NODE_COMPILE_CACHE"];
 const { runProgram } = await import("#cli/program.ts");
 process.exitCode = await runProgram(commands, process.argv.slice(2));

@@ -29,14 +29,15 @@ export function planText({ stack, owner, services, disabled, secrets }: Describe
 
 type Lines = readonly (readonly [label: string, lines: readonly (string | undefined)[]])[];
 
-const INDENT = " ".repeat(12);
+/** Of the longest label, and what stands around it. */
+const LABEL_WIDTH = 12;
 
 /** A headline and labelled lines; a label without lines is left out. */
 function block(head: string, lines: Lines): string {
   const shown = lines.flatMap(([label, all]) =>
     all
       .filter((line) => line !== undefined)
-      .map((line, index) => `  ${(index === 0 ? label : "").padEnd(INDENT.length - 2)}${line}\n`),
+      .map((line, index) => `  ${(index === 0 ? label : "").padEnd(LABEL_WIDTH)}${line}\n`),
   );
   return `${head}\n${shown.join("")}`;
 }

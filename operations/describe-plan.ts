@@ -68,7 +68,7 @@ export function checkWords(check: Check): string {
     case "llama-server":
       return `${check.url} generates a token with ${check.alias}, context ${check.contextSize}`;
     case "dramatiq-worker":
-      return `${check.processes} of its own processes consume from ${check.host}:${check.port}`;
+      return `${check.processes === 1 ? "a process of its own consumes" : `${check.processes} processes of its own consume`} from ${check.host}:${check.port}`;
     case "tcp":
       return `${check.host}:${check.port} accepts a connection`;
     case "command":
