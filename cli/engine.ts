@@ -16,6 +16,8 @@ export interface Prepared {
   readonly selected: Selected;
   readonly opened: Opened;
   readonly target: EngineTarget;
+  /** What plain Pulumi needs beyond the present environment. */
+  readonly variables: Readonly<Record<string, string>>;
   /** Seconds that set-up took. */
   readonly setupSeconds: number;
 }
@@ -31,9 +33,16 @@ export async function prepare(command: Command): Promise<Prepared> {
   await Promise.all(modelsOf(opened, selected).map((file) => setUpModel(file, options)));
   ensurePassphrase(selected.places, process.env);
   const { host, places } = selected;
-  const env = { ...process.env, ...pulumiEnvironment({ host, project: places, tools, env: process.env }) };
+  const variables = pulumiEnvironment({ host, project: places, tools, env: process.env });
+  const env = { ...process.env, ...variables };
   const target = { places, encrypted: selected.config.secretKeys.size > 0, env, report };
-  return { selected, opened: openSelected(selected), target, setupSeconds: (performance.now() - started) / 1000 };
+  return {
+    selected,
+    opened: openSelected(selected),
+    target,
+    variables,
+    setupSeconds: (performance.now() - started) / 1000,
+  };
 }
 
 const partsOf = ({ plan }: Opened): readonly ToolName[] => [

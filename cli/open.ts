@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import type { Command } from "commander";
 import { UserError } from "#cli/errors.ts";
 import { globalOptions, projectDir } from "#cli/options.ts";
@@ -56,6 +57,6 @@ function lastSelected(): string | undefined {
   const project = createHash("sha1").update(join(projectDir, "Pulumi.yaml")).digest("hex");
   const noted = readJson(join(home, "workspaces", `engineroom-${project}-workspace.json`)) as
     { stacks?: Readonly<Record<string, string>> } | undefined;
-  const backend = process.env["PULUMI_BACKEND_URL"] ?? `file://${projectPlaces(host, projectDir).backendDir}`;
+  const backend = process.env["PULUMI_BACKEND_URL"] ?? pathToFileURL(projectPlaces(host, projectDir).backendDir).href;
   return noted?.stacks?.[backend]?.split("/").at(-1);
 }

@@ -42,8 +42,8 @@ async function refuseForeignSalt({ places, encrypted, env }: EngineTarget): Prom
   });
 }
 
-/** Our own backend shows in a file whether the stack exists; of another one Pulumi must be asked. */
-async function ensureStack({ places, env }: EngineTarget): Promise<void> {
+/** Makes the stack. Our own backend shows in a file whether it exists; of another one Pulumi must be asked. */
+export async function ensureStack({ places, env }: EngineTarget): Promise<void> {
   if (existsSync(checkpointFile(places.backendDir, places.stack))) return;
   const made = await pulumi(["stack", "init", places.stack, "--no-select", "--non-interactive"], { places, env });
   if (made.exitCode !== 0 && !made.stderr.includes("already exists")) throw engineError("stack init", made.stderr);

@@ -41,18 +41,18 @@ export interface StackPlaces extends ProjectPlaces {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** XDG directories for a user, `/var` and `/run` for root; `ENGINEROOM_{STATE,CACHE,RUNTIME}_HOME` override each. */
+/** An empty variable counts as unset (XDG Base Directory Specification). XDG directories for a user, `/var` and `/run` for root; `ENGINEROOM_{STATE,CACHE,RUNTIME}_HOME` override each. */
 export function hostPlaces(env: Environment, uid: number): HostPlaces {
   const home = env["HOME"] ?? "/";
   const asRoot = uid === 0;
-  const user = (xdg: string | undefined, fallback: string) => join(xdg ?? join(home, fallback), "engineroom");
+  const user = (xdg: string | undefined, fallback: string) => join(xdg || join(home, fallback), "engineroom");
   return {
     asRoot,
     cacheDir:
-      env["ENGINEROOM_CACHE_HOME"] ?? (asRoot ? "/var/cache/engineroom" : user(env["XDG_CACHE_HOME"], ".cache")),
+      env["ENGINEROOM_CACHE_HOME"] || (asRoot ? "/var/cache/engineroom" : user(env["XDG_CACHE_HOME"], ".cache")),
     stateHome:
-      env["ENGINEROOM_STATE_HOME"] ?? (asRoot ? "/var/lib/engineroom" : user(env["XDG_STATE_HOME"], ".local/state")),
-    runtimeHome: env["ENGINEROOM_RUNTIME_HOME"] ?? runtimeHome(env["XDG_RUNTIME_DIR"], uid),
+      env["ENGINEROOM_STATE_HOME"] || (asRoot ? "/var/lib/engineroom" : user(env["XDG_STATE_HOME"], ".local/state")),
+    runtimeHome: env["ENGINEROOM_RUNTIME_HOME"] || runtimeHome(env["XDG_RUNTIME_DIR"], uid),
   };
 }
 
