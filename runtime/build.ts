@@ -1,15 +1,16 @@
+import { relative } from "node:path";
 import { local } from "@pulumi/command";
-import type { Tools } from "#setup/tools.ts";
 import type { BuildPlan } from "#stack/plan.ts";
 import { driftInput } from "./drift.ts";
+import type { HostContext } from "./host-plan.ts";
 import { python, pythonEnvironment } from "./python.ts";
 
 /** An application directory made runnable; shared by the services that name the same directory. */
-export function runBuild(build: BuildPlan, tools: Tools, drift: string | undefined): local.Command {
+export function runBuild(build: BuildPlan, { places, tools }: HostContext, drift: string | undefined): local.Command {
   const { environment, ignoreChanges } = driftInput(drift);
-  const name = `build-${build.key.replace(/-[0-9a-f]{12}$/, "")}`;
   return new local.Command(
-    name,
+    // Its directory, because another one may have the same last part.
+    `build-${relative(places.projectDir, build.source)}`,
     {
       create: python("build.py"),
       environment: {

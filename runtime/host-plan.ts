@@ -26,6 +26,8 @@ export interface HostPlan extends Places {
   /** supervisord's program section; absent for a job. */
   readonly program?: string;
   readonly job?: {
+    /** False: its failure holds nothing up. */
+    readonly required: boolean;
     readonly timeoutMs: number;
     readonly logFile: string;
     readonly doneFile: string;
@@ -92,6 +94,7 @@ export function hostPlan(plan: ServicePlan, services: readonly ServicePlan[], co
       ? { program: programSection(plan, context) }
       : {
           job: {
+            required: plan.required,
             timeoutMs: plan.readyTimeoutMs,
             logFile: plan.logFile,
             doneFile: doneFile(places, plan.name),

@@ -12,7 +12,7 @@ export function registerStack({ plan, context, hostPlans, drift }: World): void 
   const supervisor = runSupervisor(context, drift.supervisor);
   const secrets = stackSecrets(plan);
   const builds = new Map(
-    plan.builds.map((build) => [build.key, runBuild(build, context.tools, drift.builds.get(build.key))]),
+    plan.builds.map((build) => [build.key, runBuild(build, context, drift.builds.get(build.key))]),
   );
   const ready = new Map<string, pulumi.Resource>();
   for (const service of plan.services) {

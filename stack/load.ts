@@ -356,7 +356,7 @@ function resolveSettings(draft: Draft, scope: Scope, problems: Problem[]): Resol
     ...(password !== undefined && { password }),
     env: Object.fromEntries(sortedEntries(env).map(([name, text]) => [name, read(text, ["env", name])])),
   };
-  return { settings, needs: [...needs] };
+  return { settings, needs: [...needs].sort() };
 }
 
 /** Pulumi hands the keys of a map over sorted, the file has them in its own order: both make the same plan. */
@@ -417,7 +417,8 @@ function completePlan(
     files: plan.files ?? [],
     directories: plan.directories ?? [],
     ports: listens(draft) ? [{ host: address, port: context.port }] : [],
-    gates: context.uses.flatMap((service) => gatesOf(service, places)),
+    // What may fail is not waited for: after a restart of the machine it might never come.
+    gates: context.uses.filter(({ required }) => required).flatMap((service) => gatesOf(service, places)),
     tools: plan.tools ?? [],
     ...(build && { build }),
     ...(plan.model && { model: plan.model }),

@@ -55,17 +55,15 @@ export const baseSettings = {
   env: z
     .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "a variable's name: letters, digits and `_`"), scalar)
     .default({}),
-  /** How long it may take to stop before it is killed. Default: a kind's own. */
-  stopGrace: duration.optional(),
   /** Where it logs. Default: `<state>/logs/<name>.log`. */
   logFile: z.string().optional(),
-  /** Where its standard error goes. Default: into `logFile`. */
-  errorLog: z.string().optional(),
 };
 
 /** What every kind that stays up has. */
 export const commonSettings = {
   ...baseSettings,
+  /** Where its standard error goes. Default: into `logFile`. */
+  errorLog: z.string().optional(),
   /** Memory that it is meant to use at most; watched on the host, not enforced. */
   memory: size.optional(),
   /** What happens when it exits. */
@@ -74,6 +72,8 @@ export const commonSettings = {
   ready: z.strictObject({ timeout: duration.optional() }).default({}),
   /** Asks it to stop. Default: what the program treats as a clean stop. */
   stopSignal: z.enum(["TERM", "INT", "QUIT"]).optional(),
+  /** How long it may take to stop before it is killed. Default: a kind's own. */
+  stopGrace: duration.optional(),
   /** Where its process id is written, for other tools. */
   pidFile: z.string().optional(),
 };

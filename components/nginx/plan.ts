@@ -108,7 +108,10 @@ export const nginx = defineKind<Settings>({
       {
         address: settings.address,
         maxBody: settings.maxBody,
-        locations: Object.entries(settings.routes).map(([prefix, target]) => proxyLocation(prefix, target)),
+        // A target that is switched off, `${name.url?}`, leaves nothing to route to.
+        locations: Object.entries(settings.routes)
+          .filter(([, target]) => target !== "")
+          .map(([prefix, target]) => proxyLocation(prefix, target)),
       },
       context,
     ),

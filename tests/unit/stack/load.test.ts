@@ -10,7 +10,7 @@ const beside = (services: Record<string, unknown>): RawStack => ({ services: { o
 const withKey = (extra: Record<string, unknown>): RawStack => ({ services: { web: { ...web, ...extra } } });
 const KINDS = "postgres, redis, llama-server, nginx, web, frontend, dramatiq-worker, job, process";
 const WEB_KEYS =
-  "kind, in, enabled, required, needs, env, stopGrace, logFile, errorLog, memory, restart, ready, stopSignal, " +
+  "kind, in, enabled, required, needs, env, logFile, errorLog, memory, restart, ready, stopSignal, stopGrace, " +
   "pidFile, port, build, cwd, command, health";
 const SERVICE_NAME =
   "a name of at most 31 lower-case letters, digits and hyphens, a letter first, and not `self` or `secret`";
@@ -536,7 +536,7 @@ describe("references", () => {
       ["edge", []],
       ["db", []],
       ["job", ["db"]],
-      ["web", ["job", "db"]],
+      ["web", ["db", "job"]],
     ]);
   });
 });
@@ -687,5 +687,17 @@ describe("the order of keys in the file", () => {
     for (const name of ["web", "edge"]) {
       expect(JSON.stringify(serviceOf(one, name))).toBe(JSON.stringify(serviceOf(two, name)));
     }
+  });
+});
+
+describe("a service that is not required", () => {
+  const services = (required: boolean) => ({
+    db: { kind: "postgres", required },
+    web: { ...web, env: { A: "${db.url}" } },
+  });
+  const gatesOf = (required: boolean) => serviceOf({ services: services(required) }, "web").gates;
+  it("is not waited for at a start: it may never come", () => {
+    expect(gatesOf(true)).toEqual([{ port: { host: "127.0.0.1", port: 5432 } }]);
+    expect(gatesOf(false)).toEqual([]);
   });
 });

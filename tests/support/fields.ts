@@ -1,0 +1,177 @@
+import type { Ground, wholeStack } from "./whole-stack.ts";
+
+/** Another value for one field, and every resource whose inputs must change with it. */
+export interface FieldChange {
+  /** A function gets the value that stands in the whole stack. */
+  readonly value: unknown;
+  readonly changes: readonly string[];
+  /** Instead of a plan there is a problem of this code. */
+  readonly refused?: string;
+  /** Why a real preview cannot show it on this machine. */
+  readonly planOnly?: string;
+}
+
+/** A field with one value only, and why. */
+export type FieldRow = FieldChange | { readonly fixed: string };
+
+type Rows = Readonly<Record<string, FieldRow>>;
+type ServiceName = keyof ReturnType<typeof wholeStack>["services"];
+
+const to = (value: unknown, ...changes: readonly string[]): FieldChange => ({ value, changes });
+const added = (more: object) => (value: unknown) => ({ ...(value as object | undefined), ...more });
+
+/** What stays up has a process and a proof of it. */
+const up = (...services: readonly ServiceName[]): readonly string[] =>
+  services.flatMap((service) => [`${service}-process`, `${service}-ready`]);
+
+const KIND: FieldRow = { fixed: "it chooses the schema" };
+const IN: FieldRow = { fixed: "`host` is the one value" };
+const followersOf = {
+  db: ["migrate-run", ...up("api", "worker")],
+  broker: up("api", "worker"),
+  chat: up("api", "worker"),
+  migrate: up("api", "worker"),
+  api: up("edge", "tick"),
+  site: up("edge"),
+  worker: [],
+  edge: [],
+  tick: [],
+} as const;
+/** Those that wait at a gate until the service answers; routes do not wait. */
+const waitersOf = { ...followersOf, api: up("tick"), site: [] } as const;
+
+/** Fields of every kind that stays up. */
+function common(service: Exclude<ServiceName, "migrate">, need: ServiceName, signal: string): Rows {
+  const own = up(service);
+  return {
+    kind: KIND,
+    in: IN,
+    enabled: to(false, ...own, ...followersOf[service]),
+    required: to(false, `${service}-ready`, ...waitersOf[service]),
+    needs: to((needs: unknown) => [...((needs as string[] | undefined) ?? []), need], ...own),
+    env: to(added({ EXTRA: "1" }), ...own),
+    logFile: to("/tmp/engineroom-fields.log", ...own),
+    errorLog: to("/tmp/engineroom-fields.err", ...own),
+    // Watched, not enforced: nothing on the host changes.
+    memory: to("3GiB"),
+    restart: to("on-failure", ...own),
+    ready: to({ timeout: "99s" }, `${service}-ready`),
+    stopSignal: to(signal, ...own),
+    stopGrace: to("7s", ...own),
+    pidFile: to("/tmp/engineroom-fields.pid", ...own),
+  };
+}
+
+/** One row for each field of each kind's settings, by the service that has this kind in the whole stack. */
+export const serviceFields = (ground: Ground): Readonly<Record<ServiceName, Rows>> => ({
+  db: {
+    ...common("db", "broker", "QUIT"),
+    enabled: to(false, ...up("db"), "db-password", ...followersOf.db),
+    port: to(ground.ports[1], ...up("db"), ...followersOf.db),
+    database: to("other", ...up("db"), ...followersOf.db),
+    user: to("other", ...up("db"), ...followersOf.db),
+    password: to("${secret.token}", ...up("db"), "db-password", ...followersOf.db),
+    maxConnections: to(50, ...up("db")),
+    sharedBuffers: to("64MiB", ...up("db")),
+  },
+  broker: {
+    ...common("broker", "db", "INT"),
+    enabled: { value: false, changes: [], refused: "WORKER_WITHOUT_BROKER" },
+    port: to(ground.ports[1], ...up("broker"), ...followersOf.broker),
+    role: to("cache", ...up("broker")),
+    password: to("${secret.token}", ...up("broker"), "broker-password", ...followersOf.broker),
+    maxMemory: to("64MiB", ...up("broker")),
+  },
+  chat: {
+    ...common("chat", "db", "INT"),
+    enabled: to(false, ...up("chat"), "chat-model", ...followersOf.chat),
+    port: to(ground.ports[1], ...up("chat"), ...followersOf.chat),
+    model: to("other", ...up("chat"), "chat-model"),
+    contextSize: to(256, ...up("chat")),
+    threads: to(1, ...up("chat")),
+    chatTemplate: to("{{ messages[0].content }}", ...up("chat")),
+    parallel: to(2, ...up("chat")),
+  },
+  migrate: {
+    kind: KIND,
+    in: IN,
+    enabled: to(false, "migrate-run", ...followersOf.migrate),
+    required: to(false, "migrate-run", ...waitersOf.migrate),
+    needs: to(["broker"], "migrate-run"),
+    env: to(added({ EXTRA: "1" }), "migrate-run"),
+    logFile: to("/tmp/engineroom-fields.log", "migrate-run"),
+    build: to(ground.otherApp, "migrate-run", "build-other"),
+    cwd: to("/usr", "migrate-run"),
+    command: to(["alembic", "current"], "migrate-run"),
+    timeout: to("99s", "migrate-run"),
+  },
+  api: {
+    ...common("api", "site", "INT"),
+    port: to(ground.ports[1], ...up("api"), ...followersOf.api),
+    build: to(ground.otherApp, ...up("api"), "build-other"),
+    cwd: to("/usr", ...up("api")),
+    command: to(["uvicorn", "app.main:app", "--port=${self.port}"], ...up("api")),
+    health: to("/api/health", "api-ready"),
+  },
+  worker: {
+    ...common("worker", "site", "INT"),
+    build: to(ground.otherApp, ...up("worker"), "build-other"),
+    cwd: to("/usr", ...up("worker")),
+    module: to("app.main", ...up("worker")),
+    processes: to(2, ...up("worker")),
+    threads: to(2, ...up("worker")),
+    queues: to(["default"], ...up("worker")),
+  },
+  site: {
+    ...common("site", "db", "INT"),
+    enabled: to(false, ...up("site"), "build-examples/apps/web", ...followersOf.site),
+    port: to(ground.ports[1], ...up("site"), ...followersOf.site),
+    build: to(ground.otherPages, ...up("site"), "build-examples/apps/web", "build-pages"),
+  },
+  edge: {
+    ...common("edge", "db", "INT"),
+    port: to(ground.ports[1], ...up("edge")),
+    address: to("0.0.0.0", ...up("edge")),
+    routes: to(added({ "/v1/": "${chat.url?}" }), ...up("edge")),
+    maxBody: to("1MiB", ...up("edge")),
+  },
+  tick: {
+    ...common("tick", "db", "INT"),
+    port: to(ground.ports[1], ...up("tick")),
+    build: to(ground.app, ...up("tick")),
+    cwd: to("/", ...up("tick")),
+    command: to(["python3", "-u", "-m", "http.server", "${self.port}", "--bind", "127.0.0.1"], ...up("tick")),
+    health: to("/bin/", "tick-ready"),
+  },
+});
+
+const everyService = up("db", "broker", "chat", "api", "worker", "site", "edge", "tick");
+
+export const settingsFields = (ground: Ground): Rows => ({
+  in: IN,
+  // Another owner has other places, so all of the stack is another one; only what is made of content stays.
+  id: to("fields-other", ...everyService, "migrate-run", "supervisor"),
+  portOffset: to(
+    ground.portOffset + 500,
+    "migrate-run",
+    // tick has its port from the file, and follows what it refers to.
+    ...everyService,
+  ),
+  modelsDir: to(ground.otherModelsDir, "chat-model", ...up("chat")),
+});
+
+/** Of the model that `chat` serves. */
+export const modelFields = (ground: Ground): Rows => ({
+  file: to(ground.otherModel, "chat-model", ...up("chat")),
+  sha256: to(ground.modelSha256, "chat-model"),
+  mmproj: { ...to("mmproj.gguf", "chat-model", ...up("chat")), planOnly: "there is no projector for this model" },
+  missing: to("wait", "chat-model"),
+  stable: to("1s", "chat-model"),
+});
+
+/** Other sources of the secret that `tick` gets. */
+export const secretFields: Rows = {
+  env: to({ env: "FIELDS_OTHER_TOKEN" }, ...up("tick")),
+  file: to({ file: "/proc/sys/kernel/ostype" }, ...up("tick")),
+  generate: to({ generate: 24 }, "secret-token", ...up("tick")),
+};

@@ -1,0 +1,99 @@
+import { createHash } from "node:crypto";
+import * as pulumi from "@pulumi/pulumi";
+import type { World } from "#observe/world.ts";
+import { hostPlan } from "#runtime/host-plan.ts";
+import { registerStack } from "#runtime/program.ts";
+import type { LoadContext, RawStack } from "#stack/load.ts";
+import { context, planOf } from "./stack.ts";
+
+export interface Registered {
+  readonly type: string;
+  readonly name: string;
+  /** Name of the resource above it. */
+  readonly parent: string | undefined;
+  readonly inputs: Readonly<Record<string, unknown>>;
+  /** Inputs that are secret as a whole. */
+  readonly secretInputs: readonly string[];
+  readonly dependsOn: readonly string[];
+  readonly ignoreChanges: readonly string[];
+  readonly additionalSecretOutputs: readonly string[];
+}
+
+/** The world of a stack that runs as it should. */
+export function worldOf(raw: RawStack, where: LoadContext = context): World {
+  const plan = planOf(raw, where);
+  const hosts = { host: where.host, places: where.places, tools: where.tools };
+  return {
+    plan,
+    context: hosts,
+    hostPlans: new Map(plan.services.map((service) => [service.name, hostPlan(service, plan.services, hosts)])),
+    seen: { supervisor: { state: "running" }, services: new Map(), builds: new Set() },
+    drift: { supervisor: undefined, services: new Map(), builds: new Map() },
+  };
+}
+
+/** What the request of a registration says, as far as it is looked at here. */
+interface Request {
+  readonly getType: () => string;
+  readonly getName: () => string;
+  readonly getParent: () => string;
+  readonly getObject: () => { readonly toJavaScript: () => Record<string, unknown> };
+  readonly getDependenciesList: () => readonly string[];
+  readonly getIgnorechangesList: () => readonly string[];
+  readonly getAdditionalsecretoutputsList: () => readonly string[];
+}
+
+/**
+ * What the program hands to the engine for a world. The engine is a mock that gives each resource outputs which change
+ * when its inputs do, so that what follows from a change shows as in a preview.
+ */
+export async function register(world: World, preview = false): Promise<ReadonlyMap<string, Registered>> {
+  const found = new Map<string, Registered>();
+  await pulumi.runtime.setMocks(
+    {
+      newResource: ({ type, name, inputs }) => ({ id: `${name}-id`, state: outputsOf(type, name, inputs as object) }),
+      call: () => ({}),
+    },
+    "engineroom",
+    world.plan.places.stack,
+    preview,
+  );
+  const monitor = pulumi.runtime.getMonitor() as unknown as {
+    registerResource: (request: Request, ...rest: never[]) => unknown;
+  };
+  const register = monitor.registerResource.bind(monitor);
+  monitor.registerResource = (request, ...rest) => {
+    found.set(request.getName(), noted(request));
+    return register(request, ...rest);
+  };
+  registerStack(world);
+  await pulumi.runtime.disconnect();
+  return found;
+}
+
+const nameOf = (urn: string): string => urn.split("::").at(-1) ?? "";
+
+function noted(request: Request): Registered {
+  const inputs = request.getObject().toJavaScript();
+  return {
+    type: request.getType(),
+    name: request.getName(),
+    parent: request.getParent() === "" ? undefined : nameOf(request.getParent()),
+    inputs,
+    secretInputs: Object.keys(inputs).filter((key) => isSecret(inputs[key])),
+    dependsOn: request.getDependenciesList().map(nameOf).sort(),
+    ignoreChanges: request.getIgnorechangesList(),
+    additionalSecretOutputs: request.getAdditionalsecretoutputsList(),
+  };
+}
+
+/** How Pulumi marks a value on its way to the engine. */
+const isSecret = (value: unknown): boolean =>
+  typeof value === "object" && value !== null && "4dabf18193072939515e22adb298388d" in value;
+
+/** A command's token, and a secret's value, are new when what they were made from is. */
+function outputsOf(type: string, name: string, inputs: object): Record<string, unknown> {
+  const hash = createHash("sha256").update(JSON.stringify(inputs)).digest("hex");
+  if (type === "command:local:Command") return { ...inputs, stdout: hash };
+  return type.endsWith(":GeneratedSecret") ? { ...inputs, value: `made for ${name} ${hash}` } : { ...inputs };
+}

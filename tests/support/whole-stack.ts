@@ -1,0 +1,63 @@
+import type { RawStack } from "#stack/load.ts";
+
+/** What the whole stack needs of the machine that it is planned for, or run on. */
+export interface Ground {
+  /** Directories of two applications, and of two sets of pages. */
+  readonly app: string;
+  readonly otherApp: string;
+  readonly pages: string;
+  readonly otherPages: string;
+  /** Directory and name of a model file; `otherModel` lies beside it and `otherModelsDir` holds `model` too. */
+  readonly modelsDir: string;
+  readonly otherModelsDir: string;
+  readonly model: string;
+  readonly otherModel: string;
+  readonly modelSha256: string;
+  readonly portOffset: number;
+  /** Free ports, that no service has by its default. */
+  readonly ports: readonly number[];
+}
+
+/** One service of each kind, chained as a real stack is; every reference may go missing. */
+export const wholeStack = (ground: Ground) =>
+  ({
+    settings: { portOffset: ground.portOffset, modelsDir: ground.modelsDir },
+    models: { gemma: { file: ground.model }, other: { file: ground.otherModel } },
+    secrets: { token: { env: "FIELDS_TOKEN" } },
+    services: {
+      db: { kind: "postgres" },
+      broker: { kind: "redis" },
+      chat: { kind: "llama-server", model: "gemma", contextSize: 512 },
+      migrate: {
+        kind: "job",
+        build: ground.app,
+        command: ["alembic", "upgrade", "head"],
+        env: { DATABASE_URL: "${db.url?}" },
+      },
+      api: {
+        kind: "web",
+        build: ground.app,
+        command: ["uvicorn", "app.main:app", "--port", "${self.port}"],
+        needs: ["migrate?"],
+        env: { DATABASE_URL: "${db.url?}", REDIS_URL: "${broker.url?}", LLM_URL: "${chat.url?}" },
+      },
+      worker: {
+        kind: "dramatiq-worker",
+        build: ground.app,
+        module: "app.tasks",
+        threads: 1,
+        needs: ["migrate?"],
+        env: { DATABASE_URL: "${db.url?}", REDIS_URL: "${broker.url?}", LLM_URL: "${chat.url?}" },
+      },
+      site: { kind: "frontend", build: ground.pages },
+      edge: { kind: "nginx", routes: { "/": "${site.url?}", "/api/": "${api.url?}" } },
+      tick: {
+        kind: "process",
+        command: ["python3", "-m", "http.server", "${self.port}", "--bind", "127.0.0.1"],
+        cwd: "/usr",
+        port: ground.ports[0],
+        health: "/",
+        env: { API: "${api.url?}", TOKEN: "${secret.token}" },
+      },
+    },
+  }) satisfies RawStack;

@@ -1,0 +1,130 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import type { z } from "zod";
+import { catalog } from "#components/catalog.ts";
+import type { LoadContext, RawStack, SourceContent } from "#stack/load.ts";
+import { loadStack } from "#stack/load.ts";
+import { projectPlaces, stackPlaces } from "#stack/places.ts";
+import { modelSettings, stackSettings } from "#stack/schema.ts";
+import { modelFields, secretFields, serviceFields, settingsFields, type FieldRow } from "#tests/support/fields.ts";
+import { register, worldOf } from "#tests/support/registered.ts";
+import { context as plain } from "#tests/support/stack.ts";
+import { wholeStack, type Ground } from "#tests/support/whole-stack.ts";
+
+// Proves what would be handed to the engine; tests/e2e/preview-fields.test.ts asks the engine itself.
+
+const ground: Ground = {
+  app: "./examples/apps/api",
+  otherApp: "./other",
+  pages: "./examples/apps/web",
+  otherPages: "./pages",
+  modelsDir: "./models",
+  otherModelsDir: "./more",
+  model: "gemma.gguf",
+  otherModel: "other.gguf",
+  modelSha256: "a".repeat(64),
+  portOffset: 100,
+  ports: [7000, 7001],
+};
+
+const source = (name: string, kind: SourceContent["kind"]): [string, SourceContent] => [
+  `./${name}`,
+  { path: `/home/me/lab/${name}`, kind, hash: Buffer.from(name.padEnd(32)).toString("hex") },
+];
+const context: LoadContext = {
+  ...plain,
+  sources: new Map([
+    source("examples/apps/api", "python"),
+    source("other", "python"),
+    source("examples/apps/web", "node"),
+    source("pages", "node"),
+  ]),
+};
+
+type Stack = Record<string, Record<string, unknown>>;
+
+/** The whole stack with another value at a path, and where a stack with that value lives. */
+function changed(path: readonly string[], value: unknown): RawStack {
+  const stack = structuredClone(wholeStack(ground)) as unknown as Stack;
+  const last = path.at(-1) ?? "";
+  const parent = path
+    .slice(0, -1)
+    .reduce<Record<string, unknown>>((at, key) => at[key] as Record<string, unknown>, stack);
+  parent[last] = typeof value === "function" ? (value as (old: unknown) => unknown)(parent[last]) : value;
+  return stack;
+}
+
+function contextOf(raw: RawStack): LoadContext {
+  const { id } = raw.settings as { id?: string };
+  if (id === undefined) return context;
+  return { ...context, places: stackPlaces(context.host, projectPlaces(context.host, "/home/me/lab", id), "test") };
+}
+
+type Inputs = ReadonlyMap<string, string>;
+
+async function inputsOf(raw: RawStack): Promise<Inputs> {
+  const registered = await register(worldOf(raw, contextOf(raw)));
+  return new Map([...registered.values()].map(({ type, name, inputs }) => [name, JSON.stringify([type, inputs])]));
+}
+
+/** Resources that are not the same in both. */
+const difference = (before: Inputs, after: Inputs): readonly string[] =>
+  [...new Set([...before.keys(), ...after.keys()])].filter((name) => before.get(name) !== after.get(name)).sort();
+
+let before: Inputs;
+/** Components have no inputs; they come and go with a service that is switched on and off. */
+const components: ReadonlySet<string> = new Set(Object.keys(wholeStack(ground).services));
+
+beforeAll(async () => {
+  process.env["FIELDS_TOKEN"] = "one";
+  process.env["FIELDS_OTHER_TOKEN"] = "two";
+  // Pulumi takes a stack trace for each property of each resource.
+  Error.stackTraceLimit = 0;
+  before = await inputsOf(wholeStack(ground));
+});
+
+function testRows(rows: Readonly<Record<string, FieldRow>>, pathOf: (field: string) => readonly string[]): void {
+  const cases = Object.entries(rows).flatMap(([field, row]) => ("fixed" in row ? [] : [[field, row] as const]));
+  it.each(cases)("%s changes exactly what must follow", async (field, { value, changes, refused }) => {
+    const raw = changed(pathOf(field), value);
+    if (refused !== undefined) {
+      const loaded = loadStack(raw, context);
+      expect("problems" in loaded && loaded.problems.map(({ code }) => code)).toEqual([refused]);
+      return;
+    }
+    const names = difference(before, await inputsOf(raw)).filter((name) => !components.has(name));
+    expect(names).toEqual([...new Set(changes)].sort());
+  });
+}
+
+const fieldsOf = (schema: z.ZodType): readonly string[] =>
+  Object.keys((schema as unknown as { readonly shape: object }).shape).sort();
+
+describe("the whole stack", () => {
+  it("has a service of every kind", () =>
+    expect(
+      Object.values(wholeStack(ground).services)
+        .map(({ kind }) => kind)
+        .sort(),
+    ).toEqual(Object.keys(catalog).sort()));
+
+  it("changes nothing by itself", async () =>
+    expect(difference(before, await inputsOf(wholeStack(ground)))).toEqual([]));
+});
+
+describe.each(Object.entries(serviceFields(ground)))("a field of %s", (service, rows) => {
+  const { kind } = wholeStack(ground).services[service as keyof ReturnType<typeof wholeStack>["services"]];
+  it(`has a row: ${kind}`, () => expect(Object.keys(rows).sort()).toEqual(fieldsOf(catalog[kind]!.settings)));
+  testRows(rows, (field) => ["services", service, field]);
+});
+
+describe("a field of the settings", () => {
+  it("has a row", () => expect(Object.keys(settingsFields(ground)).sort()).toEqual(fieldsOf(stackSettings)));
+  testRows(settingsFields(ground), (field) => ["settings", field]);
+});
+
+describe("a field of a model", () => {
+  it("has a row", () => expect(Object.keys(modelFields(ground)).sort()).toEqual(fieldsOf(modelSettings)));
+  testRows(modelFields(ground), (field) => ["models", "gemma", field]);
+});
+
+describe("another source of a secret", () => testRows(secretFields, () => ["secrets", "token"]));
