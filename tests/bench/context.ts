@@ -1,0 +1,69 @@
+import { type Options } from "execa";
+import { pulumiEnvironment } from "#setup/environment.ts";
+import { readTools } from "#setup/tools.ts";
+import { hostPlaces } from "#stack/places.ts";
+import type { Checkout } from "../support/checkout.ts";
+import { runIn, type Ended, type TestStack } from "../support/test-stack.ts";
+import { timed, type Findings } from "./figure.ts";
+
+/** What every probe works with. */
+export interface Bench {
+  /** A copy of the working tree with places of its own: nobody's edits or stacks get in. */
+  readonly checkout: Checkout;
+  readonly runs: number;
+  /** Aborts when somebody wants it to end. */
+  readonly signal: AbortSignal;
+  /** Says what goes on. */
+  readonly say: (line: string) => void;
+}
+
+export interface Probe {
+  readonly name: string;
+  readonly summary: string;
+  readonly run: (bench: Bench) => Promise<Findings>;
+}
+
+/** Seconds that a command took, which must succeed. */
+export async function seconds(
+  bench: Bench,
+  argv: readonly string[],
+  options: Options = {},
+  expected = 0,
+): Promise<number> {
+  const { seconds: taken, result } = await timed(() => command(bench, argv, options, expected));
+  bench.say(`  ${argv.join(" ")}: ${taken.toFixed(2)} s${phases(result)}`);
+  return taken;
+}
+
+/** What `up` and the like say about their own time. */
+const phases = ({ output }: Ended): string => {
+  const line = /^set-up .*$/m.exec(output)?.[0];
+  return line === undefined ? "" : ` (${line})`;
+};
+
+async function command(bench: Bench, argv: readonly string[], options: Options, expected: number): Promise<Ended> {
+  bench.signal.throwIfAborted();
+  const ended = await runIn(bench.checkout, argv, { timeout: 600_000, cancelSignal: bench.signal, ...options });
+  bench.signal.throwIfAborted();
+  if (ended.exitCode === expected) return ended;
+  throw new Error(
+    `${argv.join(" ")}: expected exit code ${expected}, got ${ended.exitCode ?? "none"}:\n${ended.output}`,
+  );
+}
+
+/** The environment that `./engineroom env` makes, for plain `pulumi`. */
+export function pulumiShell(
+  { checkout }: Bench,
+  { places }: Pick<TestStack, "places">,
+): Readonly<Record<string, string>> {
+  const host = hostPlaces(checkout.env, process.getuid?.() ?? 0);
+  const tools = readTools(host.cacheDir);
+  return { ...checkout.env, ...pulumiEnvironment({ host, project: places, tools, env: checkout.env }) };
+}
+
+export const engineroom = ({ name }: TestStack, ...words: readonly string[]): readonly string[] => [
+  "./engineroom",
+  "--stack",
+  name,
+  ...words,
+];
