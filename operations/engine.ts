@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
 import { UserError } from "#cli/errors.ts";
@@ -109,53 +109,45 @@ export function servicesToRemove({ places, services }: StackPlan): readonly stri
   return existsSync(places.servicesDir) ? readdirSync(places.servicesDir).filter((name) => !planned.has(name)) : [];
 }
 
-/** How long Pulumi may take to end after Ctrl-C; our own waits end within a second. */
-const PATIENCE_MS = 10_000;
-
 export interface EngineEnd {
   readonly exitCode: number;
   readonly interrupted: boolean;
 }
 
 /**
- * Runs Pulumi with its own display. It stands in a session of its own, so that a terminal's Ctrl-C does not reach it
- * twice: it gets exactly one SIGINT (two would leave pending operations), and the waits inside see a mark.
+ * Runs Pulumi with its own display. On a terminal that display takes the keyboard, and Ctrl-C with it; otherwise
+ * Ctrl-C reaches us alone, because Pulumi stands in a session of its own, and it gets exactly one SIGINT: a second one
+ * would leave pending operations.
  */
 export async function runEngine(verb: Verb, args: readonly string[], target: EngineTarget): Promise<EngineEnd> {
-  const mark = join(target.places.stateDir, `interrupt-${process.pid}`);
+  const mark = join(target.places.stateDir, `interrupted-${process.pid}`);
   rmSync(mark, { force: true });
   const child = spawn("pulumi", [verb, "--stack", target.places.stack, ...args], {
     cwd: target.places.projectDir,
-    env: { ...target.env, ENGINEROOM_INTERRUPT: mark },
-    // Without a terminal for its input Pulumi leaves the keyboard, and so Ctrl-C, to us.
-    stdio: ["ignore", "inherit", "inherit"],
+    env: { ...target.env, ENGINEROOM_INTERRUPTED: mark },
+    stdio: [process.stdin.isTTY ? "inherit" : "ignore", "inherit", "inherit"],
     detached: true,
   });
-  let interrupted = false;
+  let interrupted = false as boolean;
   const interrupt = (): void => {
-    if (interrupted) {
-      target.report("still ending; this takes at most 10 s");
-      return;
-    }
+    target.report(
+      interrupted ? "still ending; this takes at most 10 s" : "interrupted: what is under way ends, nothing new begins",
+    );
+    if (!interrupted) child.kill("SIGINT");
     interrupted = true;
-    target.report("interrupted: what is under way ends, nothing new begins");
-    writeFileSync(mark, "");
-    child.kill("SIGINT");
-    setTimeout(() => target.report("Pulumi still waits for a step that cannot be interrupted"), PATIENCE_MS).unref();
   };
-  process.on("SIGINT", interrupt);
-  process.on("SIGTERM", interrupt);
-  process.on("SIGHUP", interrupt);
+  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+  for (const signal of signals) process.on(signal, interrupt);
   try {
     const exitCode = await new Promise<number>((resolve, reject) => {
       child.on("error", reject);
-      child.on("close", (code) => resolve(code ?? 1));
+      child.on("close", (code) => {
+        resolve(code ?? 1);
+      });
     });
-    return { exitCode, interrupted };
+    return { exitCode, interrupted: interrupted || existsSync(mark) };
   } finally {
     rmSync(mark, { force: true });
-    process.off("SIGINT", interrupt);
-    process.off("SIGTERM", interrupt);
-    process.off("SIGHUP", interrupt);
+    for (const signal of signals) process.off(signal, interrupt);
   }
 }

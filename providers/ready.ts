@@ -11,8 +11,8 @@ import { progressOf } from "./progress.ts";
 
 /** A model server under load may need long for its first token. */
 const ATTEMPT_MS = 15_000;
-/** A wait shorter than this needs no words. */
-const QUIET_MS = 1000;
+/** A wait shorter than this needs no words, and a display that only appends must not drown in them. */
+const WORDS_EVERY_MS = 2000;
 
 export async function create(inputs: ReadyInputs) {
   return { id: inputs.service, outs: await wait(inputs) };
@@ -39,6 +39,7 @@ async function waitForReady(inputs: ReadyInputs): Promise<WaitReport> {
   const progress = progressOf(inputs.progressUrn);
   const target = { service, socket, home, supervisorLog: `${dirname(dirname(home))}/supervisord.log` };
   const probe = whileRunning(target, probeOf(inputs.check, { processTree: () => programTree(target) }));
+  let spokenAt = 0;
   using interrupt = watchInterrupt();
   return await waitUntilFinal(
     probe,
@@ -46,7 +47,9 @@ async function waitForReady(inputs: ReadyInputs): Promise<WaitReport> {
     {
       signal: interrupt.signal,
       onPending: ({ reason }, elapsedMs) => {
-        if (elapsedMs > QUIET_MS) progress(`waiting ${Math.round(elapsedMs / 1000)} s: ${reason}`);
+        if (elapsedMs - spokenAt < WORDS_EVERY_MS) return;
+        spokenAt = elapsedMs;
+        progress(`waiting ${Math.round(elapsedMs / 1000)} s: ${reason}`);
       },
     },
   );

@@ -1,3 +1,5 @@
+import { writeFileSync } from "node:fs";
+
 /** What the SDK says when the engine has refused a resource, perhaps with a property's name before it. */
 const NOT_REGISTERED = /resource (\S+) \[[^\]]*\] failed to register$/;
 
@@ -13,5 +15,14 @@ export function explainFollowUps(): void {
     error.message = `${resource} failed (see above), so what needs it was not started`;
     // The mark of a RunError, whose message is shown without a stack.
     Object.assign(error, { __pulumiRunError: true });
+  });
+}
+
+/** A cancelled engine ends this program by SIGTERM; the command line, whose keyboard Pulumi had, learns of it by a mark. */
+export function noteInterrupt(): void {
+  const mark = process.env["ENGINEROOM_INTERRUPTED"];
+  process.once("SIGTERM", () => {
+    if (mark !== undefined) writeFileSync(mark, "");
+    process.exit(130);
   });
 }
