@@ -78,7 +78,8 @@ export function readTail(path: string, lines = 20): readonly string[] {
     const { size } = fstatSync(file);
     const buffer = Buffer.alloc(Math.min(size, TAIL_BYTES));
     readSync(file, buffer, 0, buffer.length, size - buffer.length);
-    return buffer.toString("utf8").trimEnd().split("\n").slice(-lines);
+    const text = buffer.toString("utf8").trimEnd();
+    return text === "" ? [] : text.split("\n").slice(-lines);
   } finally {
     closeSync(file);
   }
