@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { freeBytes } from "#checks/disk.ts";
 import { inspectModelFile } from "#checks/model-file.ts";
 import { listenersOn, type Listener } from "#checks/ports.ts";
-import { processTree } from "#checks/process-tree.ts";
+import { lives, processStats, treeOf } from "#checks/process-tree.ts";
 import type { World } from "#observe/world.ts";
 import { readText } from "#observe/records.ts";
 import type { ModelPlan, ServicePlan } from "#stack/plan.ts";
@@ -145,9 +145,7 @@ async function portProblems(world: World): Promise<readonly Problem[]> {
   const { plan, seen } = world;
   const listeners = await listenersOn(plan.services.flatMap((service) => service.ports));
   if (listeners.size === 0) return [];
-  const own = new Set(
-    [...seen.services.values()].flatMap(({ program }) => (program && program.pid > 0 ? processTree(program.pid) : [])),
-  );
+  const own = ownProcesses(seen);
   return plan.services.flatMap((service) =>
     service.ports.flatMap(({ port }) => {
       const stranger = listeners.get(port)?.find((listener) => !isOwn(listener, own, plan.places.owner));
@@ -156,7 +154,20 @@ async function portProblems(world: World): Promise<readonly Problem[]> {
   );
 }
 
-/** Left over from a supervisord that died, it proves ours by the owner in its environment; apply.py ends it by full proof. */
+/**
+ * What supervisord runs, and what is left of recorded starts when it died: nginx and Valkey overwrite the environment
+ * that would show their owner.
+ */
+function ownProcesses(seen: World["seen"]): ReadonlySet<number> {
+  const roots = [...seen.services.values()].flatMap(({ program, history }) => [
+    ...(program && program.pid > 0 ? [program.pid] : []),
+    ...history.starts.filter(lives).map((start) => start.pid),
+  ]);
+  const stats = processStats();
+  return new Set(roots.flatMap((root) => treeOf(root, stats)));
+}
+
+/** Left over from a supervisord that died; apply.py ends it by full proof. */
 function isOwn({ process: owner }: Listener, own: ReadonlySet<number>, stackOwner: string): boolean {
   if (!owner) return false;
   return own.has(owner.pid) || instanceOf(owner.pid)?.startsWith(`${stackOwner} `) === true;

@@ -28,6 +28,12 @@ export function processIdentity(pid: number): ProcessIdentity | undefined {
   return { pid, startTime, state, bootId: bootId() };
 }
 
+/** Whether that very process still lives: boot, PID and start time name no other. */
+export function lives({ pid, start, boot }: { readonly pid: number; readonly start: number; readonly boot: string }) {
+  const found = processIdentity(pid);
+  return found?.startTime === start && found.bootId === boot;
+}
+
 /** The process and everything below it, itself first; empty when it does not live. One look at /proc. */
 export function processTree(root: number): readonly number[] {
   return treeOf(root, processStats());

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import type { Outcome } from "#checks/check.ts";
-import { processIdentity, processStats, treeOf } from "#checks/process-tree.ts";
+import { lives, processStats, treeOf } from "#checks/process-tree.ts";
 import { runCheck } from "#checks/run.ts";
 import type { ServiceSeen } from "#observe/observe.ts";
 import { lookAround, type Opened, type World } from "#observe/world.ts";
@@ -115,8 +115,7 @@ function seenOf({ seen }: World, { name }: ServicePlan): ServiceSeen {
 function mainPid({ seen: { supervisor } }: World, { program, history }: ServiceSeen): number {
   if (supervisor.state !== "down") return program?.pid ?? 0;
   const last = history.starts.at(-1);
-  const found = last && processIdentity(last.pid);
-  return found?.startTime === last?.start && found?.bootId === last?.boot ? (found?.pid ?? 0) : 0;
+  return last && lives(last) ? last.pid : 0;
 }
 
 /** Jobs of an `up` under way. A look at every process, so only where a job is not done. */
