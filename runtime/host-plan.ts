@@ -149,18 +149,21 @@ function programSection(plan: ServicePlan, { places, tools }: HostContext): stri
     `stopwaitsecs=${Math.ceil(plan.stopGraceMs / 1000)}`,
     "stopasgroup=true",
     "killasgroup=true",
-    `stdout_logfile=${escaped(plan.logFile)}`,
+    `stdout_logfile=${logFile(plan.logFile)}`,
     "stdout_logfile_maxbytes=10MB",
     "stdout_logfile_backups=3",
     ...(plan.errorLog
-      ? [`stderr_logfile=${escaped(plan.errorLog)}`, "stderr_logfile_maxbytes=10MB", "stderr_logfile_backups=3"]
+      ? [`stderr_logfile=${logFile(plan.errorLog)}`, "stderr_logfile_maxbytes=10MB", "stderr_logfile_backups=3"]
       : ["redirect_stderr=true"]),
   ];
   return `${lines.join("\n")}\n`;
 }
 
 const escaped = (text: string): string => text.replaceAll("%", "%%");
-const quoted = (word: string): string => `"${escaped(word.replaceAll(/["\\$]/g, "\\$&"))}"`;
+/** supervisord expands the names of log files twice. */
+const logFile = (path: string): string => escaped(escaped(path));
+/** A word of `command`, which is divided as a shell would and expands nothing. */
+const quoted = (word: string): string => `"${escaped(word.replaceAll(/["\\]/g, "\\$&"))}"`;
 
 /** supervisord's own settings, and where its parts go. */
 export interface SupervisorPlan extends Places {
@@ -173,6 +176,7 @@ export interface SupervisorPlan extends Places {
 
 export function supervisorPlan(context: HostContext, launcher: string): SupervisorPlan {
   const { places, tools } = context;
+  // The path of [include] is divided at spaces, and without a directory it is relative to this file.
   const config = `[supervisord]
 identifier=${escaped(places.owner)}
 logfile=${escaped(places.stackDir)}/supervisord.log
@@ -187,7 +191,7 @@ chmod=0600
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 [include]
-files=${escaped(places.stackDir)}/programs/*.conf
+files=programs/*.conf
 `;
   return {
     ...placesOf(context),

@@ -41,6 +41,9 @@ const scalar = z
   .union([z.string(), z.number(), z.boolean()], 'a text, a number, true or false (`""` for an empty text)')
   .transform(String);
 
+/** supervisord would take the rest of the line for a comment. */
+const logPath = z.string().regex(/^(?!.*\s[;#])[^\p{Cc}]+$/u, "a path without ` #` and ` ;`");
+
 /** What every kind has, jobs too. */
 export const baseSettings = {
   /** Where it runs. Default: `settings.in`. */
@@ -56,14 +59,14 @@ export const baseSettings = {
     .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "a variable's name: letters, digits and `_`"), scalar)
     .default({}),
   /** Where it logs. Default: `<state>/logs/<name>.log`. */
-  logFile: z.string().optional(),
+  logFile: logPath.optional(),
 };
 
 /** What every kind that stays up has. */
 export const commonSettings = {
   ...baseSettings,
   /** Where its standard error goes. Default: into `logFile`. */
-  errorLog: z.string().optional(),
+  errorLog: logPath.optional(),
   /** Memory that it is meant to use at most; watched on the host, not enforced. */
   memory: size.optional(),
   /** What happens when it exits. */
