@@ -23,6 +23,8 @@ export type SupervisorSeen =
   | { readonly state: "foreign"; readonly owner: string };
 
 export interface ServiceSeen {
+  /** Its own directory is there. */
+  readonly stands: boolean;
   /** What supervisord says; undefined where it knows no such program, and for a job. */
   readonly program?: ProgramState;
   /** SHA-256 of the plan that was applied last; undefined where an apply never ended. */
@@ -60,6 +62,7 @@ export async function observe(plan: StackPlan): Promise<Observation> {
         return [
           service.name,
           {
+            stands: existsSync(home),
             ...(program && { program }),
             ...lookAtFiles(home),
             history: readStartHistory(home),

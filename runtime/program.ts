@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { Service } from "#components/service.ts";
 import { fileStamp, type World } from "#observe/world.ts";
+import { NOT_HERE } from "#stack/drift.ts";
 import type { ServicePlan } from "#stack/plan.ts";
 import { printable, secretsIn } from "#stack/text.ts";
 import { runBuild } from "./build.ts";
@@ -29,7 +30,8 @@ export function registerStack({ plan, context, hostPlans, drift }: World): void 
       modelStamp: service.model ? fileStamp(service.model.path) : "",
     });
     const reason = drift.services.get(service.name);
-    if (reason !== undefined) void pulumi.log.warn(`${service.name}: ${reason}; up puts it right`, component);
+    if (reason !== undefined && reason !== NOT_HERE)
+      void pulumi.log.warn(`${service.name}: ${reason}; up puts it right`, component);
     ready.set(service.name, component.ready);
   }
 }

@@ -9,14 +9,21 @@ export interface Drift {
 }
 
 /**
- * Compares the plan with what was seen. What was never made is no drift: the state has no resource for it yet.
+ * The reason for what does not stand on this host at all. Most often it is new, and the value of a first create is
+ * kept; but where the state still has it (somebody removed the stack's directory), it must be made again.
+ */
+export const NOT_HERE = "it does not stand on this host";
+
+/**
+ * Compares the plan with what was seen.
  * @param planHashes SHA-256 of each service's host plan, by service.
  */
 export function findDrift(plan: StackPlan, seen: Observation, planHashes: ReadonlyMap<string, string>): Drift {
   const { supervisor } = seen;
   const reasons = plan.services.flatMap((service) => {
     const found = seen.services.get(service.name);
-    if (!found || supervisor.state === "absent") return [];
+    if (!found) return [];
+    if (!found.stands) return [[service.name, NOT_HERE] as const];
     const reason =
       service.run === "job"
         ? jobDrift(found, seen, planHashes.get(service.name))
@@ -24,16 +31,22 @@ export function findDrift(plan: StackPlan, seen: Observation, planHashes: Readon
     return reason === undefined ? [] : [[service.name, reason] as const];
   });
   return {
-    supervisor: supervisor.state === "down" ? `supervisord does not answer (${supervisor.reason})` : undefined,
+    supervisor: supervisorDrift(supervisor),
     services: new Map(reasons),
-    builds: new Map(
-      supervisor.state === "absent"
-        ? []
-        : plan.builds
-            .filter((build) => !seen.builds.has(build.key))
-            .map((build) => [build.key, `${build.target} is gone`]),
-    ),
+    builds: new Map(plan.builds.filter((build) => !seen.builds.has(build.key)).map((build) => [build.key, NOT_HERE])),
   };
+}
+
+function supervisorDrift(supervisor: Observation["supervisor"]): string | undefined {
+  switch (supervisor.state) {
+    case "down":
+      return `supervisord does not answer (${supervisor.reason})`;
+    case "absent":
+      return NOT_HERE;
+    case "running":
+    case "foreign":
+      return undefined;
+  }
 }
 
 function serviceDrift(
