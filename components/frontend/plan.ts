@@ -31,8 +31,12 @@ export const frontend = defineKind<z.output<typeof frontendSettings>>({
   plan: ({ build }, context) =>
     context.build?.kind === "python"
       ? notPages(build, context)
-      : planNginx(
-          { address: LOOPBACK, maxBody: 2 ** 20, locations: locations(`${context.build?.target ?? ""}/dist`) },
-          context,
-        ),
+      : {
+          ...planNginx(
+            { address: LOOPBACK, maxBody: 2 ** 20, locations: locations(`${context.build?.target ?? ""}/dist`) },
+            context,
+          ),
+          // The page itself, not only the server.
+          check: { kind: "http", url: `http://${LOOPBACK}:${context.port}/` },
+        },
 });
