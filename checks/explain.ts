@@ -2,18 +2,6 @@ import type { WaitReport } from "#checks/check.ts";
 
 const LOG_LINES = 20;
 
-/** One thing that is wrong with what the user wrote or with the machine. */
-export interface Problem {
-  /** The key, file or service. */
-  readonly where: string;
-  readonly expected: string;
-  readonly got: string;
-  /** A command, or a key and its value. */
-  readonly fix?: string;
-  /** Stable, for programs and for docs/errors.md. */
-  readonly code: string;
-}
-
 export interface ExplainOptions {
   /** Used when the outcome brings no fix of its own. */
   readonly fix?: string;
@@ -32,15 +20,6 @@ export function explain(name: string, report: WaitReport, options: ExplainOption
       : `${name}: ${report.cancelled ? "interrupted" : "not ready"} after ${seconds(report.elapsedMs)} ` +
         `(${count(report.attempts, "attempt")}). Last: ${sentence(outcome.reason)}`;
   return head + (fix === undefined ? "" : ` Fix: ${fix}`) + logTail(options.log ?? []);
-}
-
-/** All problems of one stage at once, a line each. */
-export function listProblems(title: string, problems: readonly Problem[]): string {
-  const lines = problems.map(
-    ({ where, expected, got, fix, code }) =>
-      `  ${where}: expected ${expected}, got ${sentence(got)}${fix === undefined ? "" : ` Fix: ${fix}`} [${code}]`,
-  );
-  return [`${title} has ${count(problems.length, "problem")}:`, ...lines].join("\n");
 }
 
 /** The text without any of the secrets. The longest goes first, so that a secret inside another leaves no rest. */

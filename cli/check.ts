@@ -32,6 +32,10 @@ function jsonOf(stack: string, ready: boolean, checked: readonly CheckedService[
 
 export const checkTable = (services: readonly CheckedService[], colour?: boolean): string =>
   table(
-    services.map(({ name, state, reason, detail }) => [name, stateCell(state), reason ?? detail ?? ""]),
+    services.map(({ name, state, reason, detail }) => [
+      name,
+      stateCell(state),
+      [detail, reason].filter((words) => words !== null).join("; "),
+    ]),
     colour,
   );

@@ -25,6 +25,8 @@ export function define(command: Command): void {
       const { plan } = openSelected(selectStack(command));
       const files = chooseServices(names, plan).flatMap(logFilesOf);
       const prefix = prefixes(files);
+      const stop = new AbortController();
+      if (follow) process.once("SIGINT", () => stop.abort());
       const followers = follow ? files.map((file) => ({ file, log: new LogFollower(file.path) })) : [];
       const missing = files.filter((file, index) => {
         const found = lastLines(file.path, lines, followers[index]?.log.position);
@@ -33,7 +35,7 @@ export function define(command: Command): void {
       });
       if (!follow && missing.length === files.length) throw nothingLogged(missing, plan.places.stack);
       for (const { service, path } of missing) report(`${service}: no log yet at ${path}`);
-      if (follow) await printOn(followers, prefix);
+      if (follow) await printOn(followers, prefix, stop.signal);
     });
 }
 
@@ -57,12 +59,11 @@ function print(lines: readonly string[], prefix: string): void {
 async function printOn(
   followers: readonly { readonly file: LogFile; readonly log: LogFollower }[],
   prefix: (file: LogFile) => string,
+  stop: AbortSignal,
 ): Promise<void> {
-  const stop = new AbortController();
-  process.once("SIGINT", () => stop.abort());
-  while (!stop.signal.aborted) {
+  while (!stop.aborted) {
     for (const { file, log } of followers) print(log.poll(), prefix(file));
-    await sleep(LOOK_EVERY_MS, undefined, { signal: stop.signal }).catch(() => undefined);
+    await sleep(LOOK_EVERY_MS, undefined, { signal: stop }).catch(() => undefined);
   }
   process.exitCode = INTERRUPTED;
 }

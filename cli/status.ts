@@ -1,4 +1,4 @@
-import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
 import { explainError, UserError } from "#cli/errors.ts";
 import { openSelected, selectStack } from "#cli/open.ts";
@@ -50,8 +50,7 @@ async function redraw(take: () => Promise<StackStatus>): Promise<void> {
       (error: unknown) => `${explainError(error)}\n`,
     );
     process.stdout.write((process.stdout.isTTY ? CLEAR : "") + text);
-    const timer = AbortSignal.any([stop.signal, AbortSignal.timeout(REDRAW_MS)]);
-    if (!timer.aborted) await once(timer, "abort");
+    await sleep(REDRAW_MS, undefined, { signal: stop.signal }).catch(() => undefined);
   }
   process.exitCode = INTERRUPTED;
 }

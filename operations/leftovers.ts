@@ -60,6 +60,6 @@ const stacksWithoutFile = (processes: readonly MarkedProcess[]): readonly Proble
     code: "LEFTOVER",
     where: `stack ${owner}`,
     expected: "a stack file for what runs",
-    got: `${all.length} processes of it (${all.map(({ pid }) => pid).join(", ")}) and no file`,
+    got: `none, and of it run processes ${all.map(({ pid }) => pid).join(", ")}`,
     fix: `put the file back, then ./engineroom --stack ${owner.split("/").at(-1) ?? owner} destroy`,
   }));

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { failed, pending, ready } from "#checks/check.ts";
-import { explain, listProblems, redact } from "#checks/explain.ts";
+import { explain, redact } from "#checks/explain.ts";
 
 describe("explain", () => {
   it("words a wait that ran out of time", () => {
@@ -46,33 +46,6 @@ describe("explain", () => {
   it("counts one log line as one", () => {
     const report = { outcome: failed("it ended"), attempts: 1, elapsedMs: 20 };
     expect(explain("db", report, { log: ["bye"] })).toBe("db: it ended.\n  Last log line:\n    bye");
-  });
-});
-
-describe("listProblems", () => {
-  it("gives a line to each problem", () => {
-    const text = listProblems("Pulumi.gpu.yaml", [
-      {
-        where: "db.port",
-        expected: "a port 1-65535",
-        got: "70000",
-        fix: "set db.port to 5432",
-        code: "PORT_RANGE",
-      },
-      { where: "chat.model", expected: "a declared model", got: '"gema"', code: "MODEL_UNKNOWN" },
-    ]);
-    expect(text).toBe(
-      [
-        "Pulumi.gpu.yaml has 2 problems:",
-        "  db.port: expected a port 1-65535, got 70000. Fix: set db.port to 5432 [PORT_RANGE]",
-        '  chat.model: expected a declared model, got "gema". [MODEL_UNKNOWN]',
-      ].join("\n"),
-    );
-  });
-
-  it("counts one problem as one", () => {
-    const problem = { where: "a", expected: "b", got: "c", code: "D" };
-    expect(listProblems("x", [problem])).toBe("x has 1 problem:\n  a: expected b, got c. [D]");
   });
 });
 

@@ -15,7 +15,7 @@ afterAll(() => {
   rmSync(home, { recursive: true });
 });
 
-async function engineroom(...args: readonly string[]) {
+function start(...args: readonly string[]) {
   const env = {
     ENGINEROOM_STATE_HOME: join(home, "state"),
     ENGINEROOM_CACHE_HOME: join(home, "cache"),
@@ -24,12 +24,14 @@ async function engineroom(...args: readonly string[]) {
     HOME: home,
   };
   const main = join(project, "cli/main.ts");
-  return await execa(process.execPath, ["--disable-warning=ExperimentalWarning", main, ...args], {
+  return execa(process.execPath, ["--disable-warning=ExperimentalWarning", main, ...args], {
     env,
     extendEnv: false,
     reject: false,
   });
 }
+
+const engineroom = async (...args: readonly string[]) => await start(...args);
 
 interface Answer {
   readonly stack: string;
@@ -118,5 +120,21 @@ describe("wrong use", { timeout: 30_000 }, () => {
     expect(stdout).toBe("");
     expect(stderr).toMatch(/^error SERVICE_UNKNOWN: service: expected one of db, .*, got `brokr`\. Fix: did you mean/);
     expect(exitCode).toBe(2);
+  });
+});
+
+describe("what goes on until Ctrl-C", { timeout: 30_000 }, () => {
+  it.each([
+    ["status --watch draws again", ["status", "--watch"], "stdout", /(stack local: not ready[^]*){2}/],
+    ["logs -f waits for logs", ["logs", "db", "-f"], "stderr", /^db: no log yet at /],
+  ] as const)("%s, and ends with 130", async (_title, args, stream, words) => {
+    const run = start(...args);
+    let seen = "";
+    for await (const text of run[stream]) {
+      seen += String(text);
+      if (words.test(seen)) break;
+    }
+    run.kill("SIGINT");
+    expect((await run).exitCode).toBe(130);
   });
 });
