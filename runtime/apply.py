@@ -19,10 +19,12 @@ import xmlrpc.client
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from host import (  # noqa: E402
+    ENDING,
     Refused,
     end_by_proof,
     filled,
     identity,
+    is_alive,
     read,
     remove,
     sha256,
@@ -89,9 +91,12 @@ def start_supervisor(plan, _text):
     config = f"{plan['stackDir']}/supervisord.conf"
     changed = write(config, plan["config"])
     write(f"{plan['stackDir']}/launch.py", plan["launcher"])
-    answer = identity(plan["socket"])
+    answer = settled_identity(plan["socket"])
     if answer not in (None, plan["owner"]):
-        raise Refused(f"{plan['socket']}: expected supervisord of {plan['owner']}, got that of {answer}")
+        raise Refused(
+            f"{plan['socket']}: expected supervisord of {plan['owner']}, got that of {answer}. "
+            "Fix: end it where it was started"
+        )
     if answer and changed:
         shut_down(plan)
         answer = None
@@ -122,22 +127,32 @@ def launch_supervisor(plan, config):
         raise Refused("supervisord: expected it to answer, got:\n" + "\n".join(tail(log)))
 
 
+def settled_identity(path):
+    """One that is on its way out is waited for: an interrupted destroy may have sent it there."""
+    wait_until(lambda: identity(path) != ENDING, SUPERVISOR_STOP_SECONDS)
+    return identity(path)
+
+
 def shut_down(plan):
+    """Ends our supervisord and, by it, its programs."""
     try:
         pid = supervisor(plan["socket"]).getPID()
         supervisor(plan["socket"]).shutdown()
     except (FileNotFoundError, ConnectionError):
         return
-    wait_until(lambda: identity(plan["socket"]) is None and not os.path.exists(f"/proc/{pid}/fd"), SUPERVISOR_STOP_SECONDS)
+    wait_until(lambda: not is_alive(pid), SUPERVISOR_STOP_SECONDS)
 
 
 def stop_supervisor(plan, _text):
-    shut_down(plan)
+    if settled_identity(plan["socket"]) == plan["owner"]:
+        shut_down(plan)
     if os.path.isdir(plan["servicesDir"]):
         for service in os.listdir(plan["servicesDir"]):
             end_by_proof(f"{plan['servicesDir']}/{service}", plan["owner"], ORPHAN_GRACE_SECONDS)
-    for path in (plan["servicesDir"], plan["logsDir"], f"{plan['stackDir']}/programs", plan["runDir"]):
+    for path in (plan["servicesDir"], plan["logsDir"], f"{plan['stackDir']}/programs"):
         shutil.rmtree(path, ignore_errors=True)
+    if identity(plan["socket"]) is None:
+        shutil.rmtree(plan["runDir"], ignore_errors=True)
     for name in os.listdir(plan["stackDir"]):
         if name.startswith(("supervisord.", "launch.py")):
             remove(f"{plan['stackDir']}/{name}")

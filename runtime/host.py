@@ -7,6 +7,7 @@ import signal
 import socket
 import time
 import urllib.parse
+import xml.parsers.expat
 import xmlrpc.client
 
 from launch import boot_id, read_records, start_time
@@ -21,28 +22,38 @@ class Refused(Exception):
 class UnixTransport(xmlrpc.client.Transport):
     """XML-RPC over a unix socket, which the standard library's transport cannot address."""
 
-    def __init__(self, path):
+    def __init__(self, path, seconds):
         super().__init__()
         self.path = path
+        self.seconds = seconds
 
     def make_connection(self, host):
-        connection = http.client.HTTPConnection(host, timeout=SOCKET_TIMEOUT_SECONDS)
+        connection = http.client.HTTPConnection(host, timeout=self.seconds)
         connection.sock = socket.socket(socket.AF_UNIX)
-        connection.sock.settimeout(SOCKET_TIMEOUT_SECONDS)
+        connection.sock.settimeout(self.seconds)
         connection.sock.connect(self.path)
         return connection
 
 
-def supervisor(path):
-    return xmlrpc.client.ServerProxy("http://localhost", transport=UnixTransport(path)).supervisor
+def supervisor(path, seconds=SOCKET_TIMEOUT_SECONDS):
+    return xmlrpc.client.ServerProxy("http://localhost", transport=UnixTransport(path, seconds)).supervisor
+
+
+# Fault of supervisord's XML-RPC interface (supervisor/xmlrpc.py): it stops its programs, then itself.
+SHUTDOWN_STATE = 6
+ENDING = "one that is shutting down"
+STRANGER = "a program that is no supervisord"
+IDENTITY_SECONDS = 10
 
 
 def identity(path):
-    """Who answers on supervisord's socket; None where nobody does."""
+    """Who answers on supervisord's socket, also ENDING or STRANGER; None where nobody does."""
     try:
-        return supervisor(path).getIdentification()
+        return supervisor(path, IDENTITY_SECONDS).getIdentification()
     except (FileNotFoundError, ConnectionError):
         return None
+    except (OSError, http.client.HTTPException, xmlrpc.client.Error, xml.parsers.expat.ExpatError) as error:
+        return ENDING if getattr(error, "faultCode", None) == SHUTDOWN_STATE else STRANGER
 
 
 # Secrets ------------------------------------------------------------------------------------------------------------
