@@ -52,3 +52,14 @@ export function problemsOf(raw: RawStack): readonly Problem[] {
   const loaded = loadStack(raw, context);
   return "problems" in loaded ? loaded.problems : [];
 }
+
+/** The plan with short names for the places of this host, so that tests can be read. */
+export function readable<Plan>(plan: Plan): Plan {
+  const { stackDir, runDir, projectDir } = context.places;
+  const text = JSON.stringify(plan)
+    .replaceAll(stackDir, "STACK")
+    .replaceAll(runDir, "RUN")
+    .replaceAll(projectDir, "PROJECT")
+    .replaceAll(host.cacheDir, "CACHE");
+  return JSON.parse(text) as Plan;
+}

@@ -118,7 +118,7 @@ describe("what a service sees", () => {
 
 describe("a plan's text", () => {
   it("keeps any value byte for byte", () => {
-    const value = `%s "quoted" 'single' $HOME \\ é\ttab\nline ${"$"}{x}`;
+    const value = `%s "quoted" 'single' $HOME \\ é\ttab\nline \${x}`;
     const plan = hostPlanOf({
       env: { VALUE: value.replace("${", () => "$${") },
       command: [value.replace("${", () => "$${")],

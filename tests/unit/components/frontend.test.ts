@@ -1,0 +1,115 @@
+import { describe, expect, it } from "vitest";
+import { readable, serviceOf } from "#tests/support/stack.ts";
+
+const plan = (settings: object = {}) =>
+  readable(serviceOf({ services: { site: { kind: "frontend", build: "./pages", ...settings } } }, "site"));
+
+it("has this plan", () =>
+  expect(plan()).toMatchInlineSnapshot(`
+  {
+    "argv": [
+      "/opt/nginx/nginx",
+      "-p",
+      "STACK/services/site/",
+      "-c",
+      "STACK/services/site/nginx.conf",
+      "-e",
+      "stderr",
+      "-g",
+      "daemon off;",
+    ],
+    "build": {
+      "key": "pages-bbbbbbbbbbbb",
+      "kind": "node",
+      "source": "PROJECT/pages",
+      "target": "CACHE/builds/pages-bbbbbbbbbbbb",
+    },
+    "check": {
+      "kind": "http",
+      "url": "http://127.0.0.1:3000/",
+    },
+    "cwd": "STACK/services/site",
+    "directories": [
+      "STACK/services/site/temp",
+    ],
+    "env": {},
+    "files": [
+      {
+        "content": [
+          "worker_processes auto;
+  pid temp/nginx.pid;
+  worker_shutdown_timeout 10s;
+  events { worker_connections 1024; }
+  http {
+    access_log /dev/stdout;
+    server_tokens off;
+    client_body_temp_path temp/body;
+    proxy_temp_path temp/proxy;
+    fastcgi_temp_path temp/fastcgi;
+    uwsgi_temp_path temp/uwsgi;
+    scgi_temp_path temp/scgi;
+    client_max_body_size 1048576;
+    types {
+      text/html html; text/css css; text/javascript js mjs; application/json json map; image/svg+xml svg;
+      image/png png; image/x-icon ico; image/webp webp; font/woff2 woff2; text/plain txt; application/wasm wasm;
+    }
+    default_type application/octet-stream;
+    map $http_upgrade $connection_upgrade { default upgrade; '' ''; }
+    server {
+      listen 127.0.0.1:3000;
+      location = /__engineroom { access_log off; add_header Engineroom-Owner "lab/test"; return 204; }
+      root "CACHE/builds/pages-bbbbbbbbbbbb/dist";
+      location /assets/ { add_header Cache-Control "public, max-age=31536000, immutable"; }
+      location / { try_files $uri $uri/ /index.html; add_header Cache-Control "no-cache"; }
+    }
+  }
+  ",
+        ],
+        "mode": "0600",
+        "path": "nginx.conf",
+      },
+    ],
+    "gates": [],
+    "generates": [],
+    "in": "host",
+    "kind": "frontend",
+    "logFile": "STACK/logs/site.log",
+    "name": "site",
+    "needs": [],
+    "outputs": {
+      "host": [
+        "127.0.0.1",
+      ],
+      "port": [
+        "3000",
+      ],
+      "url": [
+        "http://127.0.0.1:3000",
+      ],
+    },
+    "ports": [
+      {
+        "host": "127.0.0.1",
+        "port": 3000,
+      },
+    ],
+    "readyTimeoutMs": 30000,
+    "required": true,
+    "restart": "always",
+    "run": "service",
+    "stopGraceMs": 10000,
+    "stopSignal": "QUIT",
+    "tools": [
+      "nginx",
+    ],
+  }
+`));
+
+describe("a setting changes the plan", () => {
+  it("port", () =>
+    expect(plan({ port: 9000 })).toMatchObject({
+      ports: [{ host: "127.0.0.1", port: 9000 }],
+      check: { url: "http://127.0.0.1:9000/" },
+      outputs: { url: ["http://127.0.0.1:9000"] },
+    }));
+});

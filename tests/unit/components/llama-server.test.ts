@@ -1,0 +1,121 @@
+import { describe, expect, it } from "vitest";
+import { readable, serviceOf } from "#tests/support/stack.ts";
+
+const plan = (settings: object = {}) =>
+  readable(
+    serviceOf(
+      {
+        models: {
+          gemma: { file: "gemma.gguf" },
+          vision: { file: "/m/v.gguf", mmproj: "p.gguf", sha256: "a".repeat(64) },
+        },
+        services: { chat: { kind: "llama-server", model: "gemma", ...settings } },
+      },
+      "chat",
+    ),
+  );
+const argv = (settings: object) => plan(settings).argv.join(" ");
+
+it("has this plan", () =>
+  expect(plan()).toMatchInlineSnapshot(`
+  {
+    "argv": [
+      "/opt/llama/llama-server",
+      "--model",
+      "CACHE/models/gemma.gguf",
+      "--alias",
+      "gemma",
+      "--host",
+      "127.0.0.1",
+      "--port",
+      "8081",
+      "--ctx-size",
+      "4096",
+      "--parallel",
+      "1",
+    ],
+    "check": {
+      "alias": "gemma",
+      "contextSize": 4096,
+      "kind": "llama-server",
+      "url": "http://127.0.0.1:8081",
+    },
+    "cwd": "STACK/services/chat",
+    "directories": [],
+    "env": {},
+    "files": [],
+    "gates": [],
+    "generates": [],
+    "in": "host",
+    "kind": "llama-server",
+    "logFile": "STACK/logs/chat.log",
+    "model": {
+      "missing": "fail",
+      "name": "gemma",
+      "path": "CACHE/models/gemma.gguf",
+      "stableSeconds": 2,
+    },
+    "name": "chat",
+    "needs": [],
+    "outputs": {
+      "host": [
+        "127.0.0.1",
+      ],
+      "port": [
+        "8081",
+      ],
+      "url": [
+        "http://127.0.0.1:8081",
+      ],
+    },
+    "ports": [
+      {
+        "host": "127.0.0.1",
+        "port": 8081,
+      },
+    ],
+    "readyTimeoutMs": 300000,
+    "required": true,
+    "restart": "always",
+    "run": "service",
+    "stopGraceMs": 30000,
+    "stopSignal": "TERM",
+    "tools": [
+      "llama-server",
+    ],
+  }
+`));
+
+describe("a setting changes the plan", () => {
+  it.each<[string, object, object]>([
+    ["port", { port: 9000 }, { ports: [{ host: "127.0.0.1", port: 9000 }], check: { url: "http://127.0.0.1:9000" } }],
+    [
+      "model",
+      { model: "vision" },
+      {
+        model: { name: "vision", path: "/m/v.gguf", sha256: "a".repeat(64), mmproj: "CACHE/models/p.gguf" },
+        check: { alias: "vision" },
+      },
+    ],
+    ["contextSize", { contextSize: 512 }, { check: { contextSize: 512 } }],
+    [
+      "chatTemplate",
+      { chatTemplate: "{{ x }}" },
+      { files: [{ path: "chat-template.jinja", mode: "0600", content: ["{{ x }}"] }] },
+    ],
+  ])("%s", (_what, settings, expected) => expect(plan(settings)).toMatchObject(expected));
+});
+
+describe("an argument follows", () => {
+  it.each<[string, object, string]>([
+    ["port", { port: 9000 }, "--host 127.0.0.1 --port 9000 "],
+    ["model", { model: "vision" }, "--model /m/v.gguf --alias vision "],
+    ["mmproj", { model: "vision" }, "--mmproj CACHE/models/p.gguf"],
+    ["contextSize", { contextSize: 512 }, "--ctx-size 512 --parallel 1"],
+    ["parallel", { parallel: 4 }, "--ctx-size 4096 --parallel 4"],
+    ["threads", { threads: 3 }, "--threads 3"],
+    ["chatTemplate", { chatTemplate: "x" }, "--chat-template-file chat-template.jinja"],
+  ])("%s", (_setting, settings, part) => expect(argv(settings)).toContain(part));
+
+  it("threads are the server's own choice where nobody says", () => expect(argv({})).not.toContain("--threads"));
+});

@@ -1,0 +1,153 @@
+import { describe, expect, it } from "vitest";
+import { printable } from "#stack/text.ts";
+import { readable, serviceOf } from "#tests/support/stack.ts";
+
+const web = { kind: "web", command: ["serve"] };
+const plan = (settings: object = {}) =>
+  readable(
+    serviceOf(
+      {
+        services: {
+          api: web,
+          off: { ...web, enabled: false },
+          edge: { kind: "nginx", routes: { "/": "${api.url}" }, ...settings },
+        },
+      },
+      "edge",
+    ),
+  );
+const conf = (settings: object = {}) => printable(plan(settings).files[0]?.content ?? []);
+
+it("has this plan", () =>
+  expect(plan()).toMatchInlineSnapshot(`
+  {
+    "argv": [
+      "/opt/nginx/nginx",
+      "-p",
+      "STACK/services/edge/",
+      "-c",
+      "STACK/services/edge/nginx.conf",
+      "-e",
+      "stderr",
+      "-g",
+      "daemon off;",
+    ],
+    "check": {
+      "header": {
+        "name": "Engineroom-Owner",
+        "value": "lab/test",
+      },
+      "kind": "http",
+      "status": 204,
+      "url": "http://127.0.0.1:8080/__engineroom",
+    },
+    "cwd": "STACK/services/edge",
+    "directories": [
+      "STACK/services/edge/temp",
+    ],
+    "env": {},
+    "files": [
+      {
+        "content": [
+          "worker_processes auto;
+  pid temp/nginx.pid;
+  worker_shutdown_timeout 10s;
+  events { worker_connections 1024; }
+  http {
+    access_log /dev/stdout;
+    server_tokens off;
+    client_body_temp_path temp/body;
+    proxy_temp_path temp/proxy;
+    fastcgi_temp_path temp/fastcgi;
+    uwsgi_temp_path temp/uwsgi;
+    scgi_temp_path temp/scgi;
+    client_max_body_size 16777216;
+    types {
+      text/html html; text/css css; text/javascript js mjs; application/json json map; image/svg+xml svg;
+      image/png png; image/x-icon ico; image/webp webp; font/woff2 woff2; text/plain txt; application/wasm wasm;
+    }
+    default_type application/octet-stream;
+    map $http_upgrade $connection_upgrade { default upgrade; '' ''; }
+    server {
+      listen 127.0.0.1:8080;
+      location = /__engineroom { access_log off; add_header Engineroom-Owner "lab/test"; return 204; }
+      location / {
+        proxy_pass http://127.0.0.1:8000;
+        proxy_http_version 1.1;
+        proxy_set_header Host $host;
+        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+        proxy_set_header X-Forwarded-Proto $scheme;
+        proxy_set_header Upgrade $http_upgrade;
+        proxy_set_header Connection $connection_upgrade;
+        proxy_buffering off;
+        proxy_connect_timeout 2s;
+        proxy_read_timeout 3600s;
+        proxy_send_timeout 3600s;
+      }
+    }
+  }
+  ",
+        ],
+        "mode": "0600",
+        "path": "nginx.conf",
+      },
+    ],
+    "gates": [],
+    "generates": [],
+    "in": "host",
+    "kind": "nginx",
+    "logFile": "STACK/logs/edge.log",
+    "name": "edge",
+    "needs": [],
+    "outputs": {
+      "host": [
+        "127.0.0.1",
+      ],
+      "port": [
+        "8080",
+      ],
+      "url": [
+        "http://127.0.0.1:8080",
+      ],
+    },
+    "ports": [
+      {
+        "host": "127.0.0.1",
+        "port": 8080,
+      },
+    ],
+    "readyTimeoutMs": 30000,
+    "required": true,
+    "restart": "always",
+    "run": "service",
+    "stopGraceMs": 10000,
+    "stopSignal": "QUIT",
+    "tools": [
+      "nginx",
+    ],
+  }
+`));
+
+describe("nginx.conf", () => {
+  it.each<[string, object, string]>([
+    ["listens on loopback", {}, "listen 127.0.0.1:8080;"],
+    ["listens where it is told", { address: "0.0.0.0", port: 80 }, "listen 0.0.0.0:80;"],
+    ["takes bodies up to the limit", { maxBody: "1KB" }, "client_max_body_size 1000;"],
+    ["says whose it is", {}, 'add_header Engineroom-Owner "lab/test"; return 204;'],
+    [
+      "passes on what is asked",
+      { routes: { "/v1/": "${api.url}" } },
+      "location /v1/ {\n      proxy_pass http://127.0.0.1:8000;",
+    ],
+  ])("%s", (_what, settings, part) => expect(conf(settings)).toContain(part));
+
+  it("has no place for a target that is switched off", () =>
+    expect(conf({ routes: { "/": "${off.url?}" } })).not.toContain("proxy_pass"));
+});
+
+it("is asked at loopback where it listens everywhere", () =>
+  expect(plan({ address: "0.0.0.0", port: 80 })).toMatchObject({
+    ports: [{ host: "0.0.0.0", port: 80 }],
+    check: { url: "http://127.0.0.1:80/__engineroom" },
+    outputs: { url: ["http://127.0.0.1:80"] },
+  }));
