@@ -163,14 +163,24 @@ def group_of(pid):
         return int(file.read().rpartition(")")[2].split()[2])
 
 
+def lives(record):
+    """Whether the recorded process itself still does."""
+    try:
+        return start_time(record["pid"]) == record["start"] and is_alive(record["pid"])
+    except (OSError, ValueError):
+        return False
+
+
 def survivors(record, owner):
     """What is left of a recorded start: the process itself (boot, PID, start time and token match) and its children.
 
     A child proves ours by its process group, which only descendants can join and whose number is not given out again
-    while a member lives, and by the token in its environment.
+    while a member lives, and by the token in its environment. nginx and Valkey overwrite their environment: while the
+    process itself lives, its group and start time say enough, since no other can have had them.
     """
     if "pid" not in record or record["boot"] != boot_id():
         return []
+    leads = lives(record)
     found = []
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
@@ -183,7 +193,7 @@ def survivors(record, owner):
                 continue
         except (OSError, ValueError):
             continue
-        if instance(record, owner) in environment_of(pid):
+        if leads or instance(record, owner) in environment_of(pid):
             found.append(pid)
     return found
 
