@@ -18,6 +18,7 @@ import xmlrpc.client
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+from bounded import run_bounded  # noqa: E402
 from host import (  # noqa: E402
     ENDING,
     Refused,
@@ -284,7 +285,8 @@ def run_job(plan, text):
     with open(f"{home_of(plan)}/launch.json", encoding="utf-8") as file:
         environment = json.load(file)["env"]
     environment["ENGINEROOM_INSTANCE"] = plan["owner"]
-    code = run_bounded(launch["argv"], launch["cwd"], environment, job["logFile"], job["timeoutMs"] / 1000)
+    with open(job["logFile"], "ab") as output:
+        code = run_bounded(launch["argv"], launch["cwd"], environment, output, job["timeoutMs"] / 1000)
     if code != 0 and not job["required"]:
         # Without its mark, the next preview says that it has not succeeded yet.
         done()
@@ -296,38 +298,6 @@ def run_job(plan, text):
     data = {service: (read(path) or "").strip() for service, path in job["data"].items()}
     write(job["doneFile"], json.dumps({"plan": sha256(text), "data": data, "at": time.time()}))
     done()
-
-
-def run_bounded(argv, cwd, environment, log, seconds):
-    """Exit code of the program, which ends with us whatever ends us; None when its time was up."""
-    with open(log, "ab") as output:
-        try:
-            process = subprocess.Popen(
-                argv,
-                cwd=cwd,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-                preexec_fn=die_with_parent,
-            )
-        except OSError as error:
-            output.write(f"{argv[0]}: {error.strerror}\n".encode())
-            return 127
-        try:
-            return process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, 9)
-            process.wait()
-            return None
-
-
-def die_with_parent():
-    """prctl(PR_SET_PDEATHSIG, SIGKILL): Ctrl-C reaches us as SIGKILL, which cannot be passed on."""
-    import ctypes
-
-    ctypes.CDLL(None).prctl(1, 9)
 
 
 def forget_job(plan, _text):

@@ -9,10 +9,13 @@ import hashlib
 import json
 import os
 import shutil
-import signal
-import subprocess
 import sys
+import tempfile
 import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from bounded import run_bounded  # noqa: E402
 
 LIMIT_SECONDS = 900
 LOG_LINES = 20
@@ -75,32 +78,14 @@ def build_node(plan):
 
 def run(argv, cwd):
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PULUMI_", "PLAN"))}
-    process = subprocess.Popen(
-        argv,
-        cwd=cwd,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-        preexec_fn=die_with_parent,
-    )
-    try:
-        output, _ = process.communicate(timeout=LIMIT_SECONDS)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        sys.exit(f"{' '.join(argv)}: expected it to end within {LIMIT_SECONDS} s, got: it still ran")
-    if process.returncode != 0:
-        lines = "\n".join(f"    {line}" for line in output.splitlines()[-LOG_LINES:])
-        sys.exit(f"{' '.join(argv)}: expected success, got exit code {process.returncode}:\n{lines}")
-
-
-def die_with_parent():
-    """prctl(PR_SET_PDEATHSIG, SIGKILL): Ctrl-C reaches us as SIGKILL, which cannot be passed on."""
-    import ctypes
-
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    with tempfile.TemporaryFile() as output:
+        code = run_bounded(argv, cwd, environment, output, LIMIT_SECONDS)
+        output.seek(0)
+        lines = "".join(f"\n    {line}" for line in output.read().decode(errors="replace").splitlines()[-LOG_LINES:])
+    if code is None:
+        sys.exit(f"{' '.join(argv)}: expected it to end within {LIMIT_SECONDS} s, got: it still ran{lines}")
+    if code != 0:
+        sys.exit(f"{' '.join(argv)}: expected success, got exit code {code}:{lines}")
 
 
 BUILDERS = {"python": build_python, "node": build_node}

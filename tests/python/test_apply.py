@@ -142,23 +142,6 @@ class Job(ApplyTest):
         until(lambda: not host.is_alive(pid), "the job has ended")
 
 
-class RunBounded(HostTest):
-    def test_the_whole_group_ends_when_the_time_is_up(self):
-        script = f"sleep 600 & echo $! > {self.path('pid')}; wait"
-        argv = ["/bin/sh", "-c", script]
-        self.assertIsNone(apply.run_bounded(argv, "/", {"PATH": "/usr/bin:/bin"}, self.path("log"), 1))
-        pid = int(text_of(self.path("pid")))
-        until(lambda: not host.is_alive(pid), "the grandchild has ended")
-
-    def test_the_exit_code(self):
-        self.assertEqual(apply.run_bounded(["/bin/sh", "-c", "exit 7"], "/", {}, self.path("log"), 30), 7)
-
-    def test_the_log_is_appended_to(self):
-        for word in ("one", "two"):
-            apply.run_bounded(["/bin/echo", word], "/", {}, self.path("log"), 30)
-        self.assertEqual(text_of(self.path("log")), "one\ntwo\n")
-
-
 class Install(ApplyTest):
     """What a service finds on the disk."""
 
