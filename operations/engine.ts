@@ -6,7 +6,7 @@ import { UserError } from "#cli/errors.ts";
 import type { StackPlan } from "#stack/plan.ts";
 import type { StackPlaces } from "#stack/places.ts";
 import { stackFileName } from "#stack/file.ts";
-import { checkpointFile, pendingOperations, stackLocks, type StackLock } from "./locks.ts";
+import { checkpointFile, pendingOperations, removeLock, stackLocks, type StackLock } from "./locks.ts";
 import { saltFits } from "./salt.ts";
 
 export type Verb = "up" | "preview" | "destroy" | "refresh";
@@ -56,7 +56,7 @@ function clearLocks(target: EngineTarget): void {
   if (locks.length === 0) return;
   for (const lock of locks) {
     target.report(`cleared the lock of a run that died: ${lockWords(lock)}`);
-    rmSync(lock.file, { force: true });
+    removeLock(lock);
   }
 }
 

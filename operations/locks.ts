@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import type { StackPlaces } from "#stack/places.ts";
@@ -21,7 +21,15 @@ export interface StackLock {
 /** Locks in our own file backend (`pulumi/pkg/backend/diy/lock.go`); none where the user brings another backend. */
 export function stackLocks({ backendDir, stack }: Pick<StackPlaces, "backendDir" | "stack">): readonly StackLock[] {
   const directory = join(backendDir, ".pulumi", "locks", "organization", PROJECT, stack);
-  return namesIn(directory).flatMap((name) => readLock(join(directory, name)) ?? []);
+  // Beside each lock lies `NAME.json.attrs`, and while one is written a file without an end to its name.
+  const names = namesIn(directory).filter((name) => name.endsWith(".json"));
+  return names.flatMap((name) => readLock(join(directory, name)) ?? []);
+}
+
+/** Takes a dead run's lock away, as Pulumi would have. */
+export function removeLock({ file }: StackLock): void {
+  rmSync(file, { force: true });
+  rmSync(`${file}.attrs`, { force: true });
 }
 
 function readLock(file: string): StackLock | undefined {
