@@ -9,6 +9,8 @@ export interface FieldChange {
   readonly refused?: string;
   /** Why a real preview cannot show it on this machine. */
   readonly planOnly?: string;
+  /** What a preview beside the running stack says instead: there the world is looked at, too. */
+  readonly refusedBeside?: string;
 }
 
 /** A field with one value only, and why. */
@@ -150,7 +152,11 @@ const everyService = up("db", "broker", "chat", "api", "worker", "site", "edge",
 export const settingsFields = (ground: Ground): Rows => ({
   in: IN,
   // Another owner has other places, so all of the stack is another one; only what is made of content stays.
-  id: to("fields-other", ...everyService, "migrate-run", "supervisor"),
+  id: {
+    ...to("fields-other", ...everyService, "migrate-run", "supervisor"),
+    // The running stack is a stranger then, and has the ports.
+    refusedBeside: "PORT_TAKEN",
+  },
   portOffset: to(
     ground.portOffset + 500,
     "migrate-run",
@@ -168,6 +174,17 @@ export const modelFields = (ground: Ground): Rows => ({
   missing: to("wait", "chat-model"),
   stable: to("1s", "chat-model"),
 });
+
+/** Every row with its path in the stack. */
+export const allFields = (ground: Ground): readonly (readonly [path: readonly string[], row: FieldRow])[] => [
+  ...Object.entries(serviceFields(ground)).flatMap(([service, rows]) => below(["services", service], rows)),
+  ...below(["settings"], settingsFields(ground)),
+  ...below(["models", "gemma"], modelFields(ground)),
+  ...below(["secrets", "token"], secretFields),
+];
+
+const below = (path: readonly string[], rows: Rows) =>
+  Object.entries(rows).map(([field, row]) => [[...path, field], row] as const);
 
 /** Other sources of the secret that `tick` gets. */
 export const secretFields: Rows = {

@@ -5,6 +5,7 @@ import type { LoadContext, RawStack, SourceContent } from "#stack/load.ts";
 import { loadStack } from "#stack/load.ts";
 import { projectPlaces, stackPlaces } from "#stack/places.ts";
 import { modelSettings, stackSettings } from "#stack/schema.ts";
+import { changed } from "#tests/support/change.ts";
 import { modelFields, secretFields, serviceFields, settingsFields, type FieldRow } from "#tests/support/fields.ts";
 import { register, worldOf } from "#tests/support/registered.ts";
 import { context as plain } from "#tests/support/stack.ts";
@@ -40,19 +41,6 @@ const context: LoadContext = {
   ]),
 };
 
-type Stack = Record<string, Record<string, unknown>>;
-
-/** The whole stack with another value at a path, and where a stack with that value lives. */
-function changed(path: readonly string[], value: unknown): RawStack {
-  const stack = structuredClone(wholeStack(ground)) as unknown as Stack;
-  const last = path.at(-1) ?? "";
-  const parent = path
-    .slice(0, -1)
-    .reduce<Record<string, unknown>>((at, key) => at[key] as Record<string, unknown>, stack);
-  parent[last] = typeof value === "function" ? (value as (old: unknown) => unknown)(parent[last]) : value;
-  return stack;
-}
-
 function contextOf(raw: RawStack): LoadContext {
   const { id } = raw.settings as { id?: string };
   if (id === undefined) return context;
@@ -85,7 +73,7 @@ beforeAll(async () => {
 function testRows(rows: Readonly<Record<string, FieldRow>>, pathOf: (field: string) => readonly string[]): void {
   const cases = Object.entries(rows).flatMap(([field, row]) => ("fixed" in row ? [] : [[field, row] as const]));
   it.each(cases)("%s changes exactly what must follow", async (field, { value, changes, refused }) => {
-    const raw = changed(pathOf(field), value);
+    const raw = changed(wholeStack(ground), pathOf(field), value);
     if (refused !== undefined) {
       const loaded = loadStack(raw, context);
       expect("problems" in loaded && loaded.problems.map(({ code }) => code)).toEqual([refused]);
