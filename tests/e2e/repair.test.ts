@@ -1,0 +1,152 @@
+import { appendFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { programStates } from "#observe/supervisord.ts";
+import { checkout, type Checkout } from "../support/checkout.ts";
+import { drivers } from "../support/driver.ts";
+import { foreignersStayUntouched } from "../support/foreign.ts";
+import { lightSections, withService, type Light } from "../support/light.ts";
+import type { Runtime } from "../support/local-chain.ts";
+import { isAlive, signal } from "../support/processes.ts";
+import { restartAll } from "../support/reboot.ts";
+import { testStack, type TestStack } from "../support/test-stack.ts";
+import { until } from "../support/until.ts";
+
+const runtimes: readonly Runtime[] = ["host"];
+const cases = drivers.flatMap((driver) => runtimes.map((runtime) => ({ driver, runtime })));
+
+foreignersStayUntouched();
+
+describe.each(cases)("repair by $driver.name, in: $runtime", ({ driver, runtime }) => {
+  let clone: Checkout;
+  let light: Light;
+  let stack: TestStack;
+
+  beforeAll(async () => {
+    clone = checkout();
+    light = await lightSections(runtime);
+    stack = testStack(clone, "repair", light);
+    const up = await driver.run(stack, "up");
+    expect(up.exitCode, up.output).toBe(0);
+  });
+
+  afterAll(async () => {
+    await stack[Symbol.asyncDispose]();
+    clone[Symbol.dispose]();
+  });
+
+  /** Which services the preview would do something to, and all that it says. */
+  async function preview(): Promise<{ readonly changed: readonly string[]; readonly output: string }> {
+    const { exitCode, output } = await driver.run(stack, "preview");
+    expect(exitCode, output).toBe(0);
+    const changes = output.matchAll(/^ *(?:~|\+|-|\+-) +command:local:Command ([\w-]+?)(?:-process|-run)? (?!$)/gm);
+    return { changed: [...new Set([...changes].flatMap(([, name]) => name ?? []))].sort(), output };
+  }
+
+  async function upRepairs(): Promise<void> {
+    const up = await driver.run(stack, "up");
+    expect(up.exitCode, up.output).toBe(0);
+    const again = await driver.run(stack, "preview", "--expect-no-changes");
+    expect(again.exitCode, again.output).toBe(0);
+  }
+
+  it("starts a killed service again, and only that one", async () => {
+    const before = await stack.pids();
+    signal(before["page"]!, "SIGKILL");
+    await until("supervisord to notice", async () => (await stateOf(stack, "page")) === "EXITED");
+
+    const { changed, output } = await preview();
+    expect(changed).toEqual(["page"]);
+    expect(output).toMatch(/page: killed by a signal at \d\d:\d\d:\d\d \(restart: no\);/);
+
+    await upRepairs();
+    const { page, ...others } = await stack.pids();
+    expect(page).toBeDefined();
+    expect({ page: before["page"], ...others }).toEqual(before);
+  });
+
+  it("starts all services again after supervisord was killed, and leaves no second copies", async () => {
+    const [before, supervisor] = [await stack.pids(), await stack.supervisor()];
+    signal(supervisor, "SIGKILL");
+    await until("supervisord to end", () => !isAlive(supervisor));
+    expect(Object.values(before).filter((one) => !isAlive(one))).toEqual([]);
+
+    const { changed, output } = await preview();
+    expect(changed).toEqual(["base", "page", "side", "supervisor"]);
+    expect(output).toContain("page: supervisord is down;");
+
+    await upRepairs();
+    expect(Object.values(before).filter(isAlive)).toEqual([]);
+    const after = { ...(await stack.pids()), supervisor: await stack.supervisor() };
+    expect(Object.keys(after).sort()).toEqual(["base", "page", "side", "supervisor"]);
+    expect(pidsOf(stack.processes())).toEqual(pidsOf(Object.values(after)));
+  });
+
+  it("puts an edited program file right, and restarts only its service", async () => {
+    const before = await stack.pids();
+    appendFileSync(join(stack.places.stackDir, "programs", "side.conf"), "environment=A=1\n");
+
+    const { changed, output } = await preview();
+    expect(changed).toEqual(["side"]);
+    expect(output).toMatch(/side: edited by hand: \S+programs\/side\.conf;/);
+
+    await upRepairs();
+    const { side, ...others } = await stack.pids();
+    expect(side).toBeDefined();
+    expect({ side: before["side"], ...others }).toEqual(before);
+  });
+
+  it("takes a failed update back when the old settings are back", async () => {
+    const before = await stack.pids();
+    stack.write(withService(light, "page", { command: ["sh", "-c", "echo no such luck; exit 3"] }));
+    const failed = await driver.run(stack, "up");
+    expect(failed.exitCode).not.toBe(0);
+    expect(failed.output).toContain("page: its program has ended (Bad exit code 3)");
+    expect(failed.output).toContain("    no such luck");
+
+    stack.write(light);
+    const { changed, output } = await preview();
+    expect(changed).toEqual(["page"]);
+    expect(output).toContain("page: the last up applied another plan");
+
+    await upRepairs();
+    const { page, ...others } = await stack.pids();
+    expect(page).toBeDefined();
+    expect({ page: before["page"], ...others }).toEqual(before);
+  });
+
+  it("restarts exactly the service whose settings change", async () => {
+    const before = await stack.pids();
+    light = withService(light, "base", { env: { COLOUR: "blue" } });
+    stack.write(light);
+    expect((await preview()).changed).toEqual(["base"]);
+
+    await upRepairs();
+    const { base, ...others } = await stack.pids();
+    expect(base).not.toEqual(before["base"]);
+    expect({ base: before["base"], ...others }).toEqual(before);
+  });
+
+  it("finds all well after a restart of the machine", async () => {
+    await restartAll(stack);
+    await until("all programs to run", async () => Object.keys(await stack.pids()).length === 3);
+    const again = await driver.run(stack, "preview", "--expect-no-changes");
+    expect(again.exitCode, again.output).toBe(0);
+  });
+
+  it("takes down what is left when supervisord is dead", async () => {
+    const supervisor = await stack.supervisor();
+    signal(supervisor, "SIGKILL");
+    const destroyed = await driver.run(stack, "destroy");
+    expect(destroyed.exitCode, destroyed.output).toBe(0);
+    expect(stack.processes()).toEqual([]);
+  });
+});
+
+async function stateOf(stack: TestStack, service: string): Promise<string | undefined> {
+  const states = await programStates(stack.places.supervisorSocket);
+  return states.find(({ name }) => name === service)?.state;
+}
+
+const pidsOf = (processes: readonly { readonly pid: number }[]): readonly number[] =>
+  processes.map(({ pid }) => pid).sort((a, b) => a - b);
