@@ -9,16 +9,11 @@ finds it, because a create that fails would leave it running and unknown to the 
 import json
 import os
 import pwd
-import secrets
-import shutil
-import subprocess
 import sys
 import time
-import xmlrpc.client
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from bounded import run_bounded  # noqa: E402
 from host import (  # noqa: E402
     ENDING,
     Refused,
@@ -29,12 +24,14 @@ from host import (  # noqa: E402
     read,
     remove,
     sha256,
-    supervisor,
     tail,
     wait_until,
     write,
 )
 from launch import append  # noqa: E402
+from rpc import Fault, NotSupervisord, Supervisor  # noqa: E402
+
+# What only some actions need is imported there: each start counts, and most of one is imports.
 
 SUPERVISOR_START_SECONDS = 15
 # Above the longest stop grace of any one program, which supervisord waits for at its own shutdown.
@@ -80,7 +77,7 @@ def become(account):
 
 
 def done():
-    print(secrets.token_hex(16))
+    print(os.urandom(16).hex())
 
 
 # supervisord --------------------------------------------------------------------------------------------------------
@@ -111,6 +108,8 @@ def start_supervisor(plan, _text):
 
 
 def launch_supervisor(plan, config):
+    import subprocess
+
     log = f"{plan['stackDir']}/supervisord.out"
     with open(log, "wb") as output:
         process = subprocess.Popen(
@@ -137,8 +136,8 @@ def settled_identity(path):
 def shut_down(plan):
     """Ends our supervisord and, by it, its programs."""
     try:
-        pid = supervisor(plan["socket"]).getPID()
-        supervisor(plan["socket"]).shutdown()
+        pid = Supervisor(plan["socket"]).getPID()
+        Supervisor(plan["socket"]).shutdown()
     except (FileNotFoundError, ConnectionError):
         return
     wait_until(lambda: not is_alive(pid), SUPERVISOR_STOP_SECONDS)
@@ -151,13 +150,19 @@ def stop_supervisor(plan, _text):
         for service in os.listdir(plan["servicesDir"]):
             end_by_proof(f"{plan['servicesDir']}/{service}", plan["owner"], ORPHAN_GRACE_SECONDS)
     for path in (plan["servicesDir"], plan["logsDir"], f"{plan['stackDir']}/programs"):
-        shutil.rmtree(path, ignore_errors=True)
+        remove_tree(path)
     if identity(plan["socket"]) is None:
-        shutil.rmtree(plan["runDir"], ignore_errors=True)
+        remove_tree(plan["runDir"])
     for name in os.listdir(plan["stackDir"]):
         if name.startswith(("supervisord.", "launch.py")):
             remove(f"{plan['stackDir']}/{name}")
     remove_empty(plan["dataDir"], plan["stackDir"])
+
+
+def remove_tree(path):
+    from shutil import rmtree
+
+    rmtree(path, ignore_errors=True)
 
 
 def remove_empty(*paths):
@@ -179,7 +184,7 @@ def start_service(plan, text):
     paths, changed = install(plan)
     program = f"{plan['stackDir']}/programs/{name}.conf"
     write(program, plan["program"])
-    bring_up(supervisor(plan["socket"]), plan, changed)
+    bring_up(Supervisor(plan["socket"]), plan, changed)
     mark(plan, text, [*paths, program])
     done()
 
@@ -206,25 +211,25 @@ def reset(plan):
 def reread(rpc):
     try:
         return rpc.reloadConfig()[0]
-    except xmlrpc.client.Fault as fault:
-        if fault.faultCode == CANT_REREAD:
-            raise Refused(f"supervisord: expected to read its programs, got: {fault.faultString}") from None
+    except Fault as fault:
+        if fault.code == CANT_REREAD:
+            raise Refused(f"supervisord: expected to read its programs, got: {fault.text}") from None
         raise
 
 
 def stop_program(rpc, name):
     try:
         rpc.stopProcessGroup(name, True)
-    except xmlrpc.client.Fault as fault:
-        if fault.faultCode not in (BAD_NAME, NOT_RUNNING):
+    except Fault as fault:
+        if fault.code not in (BAD_NAME, NOT_RUNNING):
             raise
 
 
 def ignoring(code, call, *arguments):
     try:
         call(*arguments)
-    except xmlrpc.client.Fault as fault:
-        if fault.faultCode != code:
+    except Fault as fault:
+        if fault.code != code:
             raise
 
 
@@ -266,18 +271,20 @@ def stop_service(plan, _text):
     name = plan["service"]
     remove(f"{plan['stackDir']}/programs/{name}.conf")
     if identity(plan["socket"]) == plan["owner"]:
-        rpc = supervisor(plan["socket"])
+        rpc = Supervisor(plan["socket"])
         stop_program(rpc, name)
         ignoring(BAD_NAME, rpc.removeProcessGroup, name)
         reread(rpc)
     end_by_proof(home_of(plan), plan["owner"], ORPHAN_GRACE_SECONDS)
-    shutil.rmtree(home_of(plan), ignore_errors=True)
+    remove_tree(home_of(plan))
 
 
 # Jobs ---------------------------------------------------------------------------------------------------------------
 
 
 def run_job(plan, text):
+    from bounded import run_bounded
+
     job, launch = plan["job"], plan["launch"]
     remove(job["doneFile"])
     install(plan)
@@ -301,7 +308,7 @@ def run_job(plan, text):
 
 
 def forget_job(plan, _text):
-    shutil.rmtree(home_of(plan), ignore_errors=True)
+    remove_tree(home_of(plan))
 
 
 ACTIONS = {
@@ -318,7 +325,7 @@ if __name__ == "__main__":
         main()
     except Refused as error:
         sys.exit(str(error))
-    except xmlrpc.client.Fault as fault:
-        sys.exit(f"supervisord: expected it to obey, got: {fault.faultString}")
+    except (Fault, NotSupervisord) as error:
+        sys.exit(f"supervisord: expected it to obey, got: {error}")
     except OSError as error:
         sys.exit(f"{error.filename or 'host'}: expected it to work, got: {error.strerror or error}")

@@ -1,42 +1,16 @@
 """What apply.py needs of a host: supervisord's socket, files written whole, processes proven to be ours."""
 
 import hashlib
-import http.client
 import os
 import signal
-import socket
 import time
-import urllib.parse
-import xml.parsers.expat
-import xmlrpc.client
 
 from launch import boot_id, read_records, start_time
-
-SOCKET_TIMEOUT_SECONDS = 120
+from rpc import Fault, NotSupervisord, Supervisor
 
 
 class Refused(Exception):
     """Ends apply.py with its text and no traceback: the fault is in the world, not in the program."""
-
-
-class UnixTransport(xmlrpc.client.Transport):
-    """XML-RPC over a unix socket, which the standard library's transport cannot address."""
-
-    def __init__(self, path, seconds):
-        super().__init__()
-        self.path = path
-        self.seconds = seconds
-
-    def make_connection(self, host):
-        connection = http.client.HTTPConnection(host, timeout=self.seconds)
-        connection.sock = socket.socket(socket.AF_UNIX)
-        connection.sock.settimeout(self.seconds)
-        connection.sock.connect(self.path)
-        return connection
-
-
-def supervisor(path, seconds=SOCKET_TIMEOUT_SECONDS):
-    return xmlrpc.client.ServerProxy("http://localhost", transport=UnixTransport(path, seconds)).supervisor
 
 
 # Fault of supervisord's XML-RPC interface (supervisor/xmlrpc.py): it stops its programs, then itself.
@@ -49,14 +23,21 @@ IDENTITY_SECONDS = 10
 def identity(path):
     """Who answers on supervisord's socket, also ENDING or STRANGER; None where nobody does."""
     try:
-        return supervisor(path, IDENTITY_SECONDS).getIdentification()
+        return Supervisor(path, IDENTITY_SECONDS).getIdentification()
     except (FileNotFoundError, ConnectionError):
         return None
-    except (OSError, http.client.HTTPException, xmlrpc.client.Error, xml.parsers.expat.ExpatError) as error:
-        return ENDING if getattr(error, "faultCode", None) == SHUTDOWN_STATE else STRANGER
+    except (OSError, Fault, NotSupervisord) as error:
+        return ENDING if getattr(error, "code", None) == SHUTDOWN_STATE else STRANGER
 
 
 # Secrets ------------------------------------------------------------------------------------------------------------
+
+
+def url_part(value):
+    # Needed by few, and longer to import than to run.
+    from urllib.parse import quote
+
+    return quote(value, safe="")
 
 
 def sql_literal(value):
@@ -67,7 +48,7 @@ def sql_literal(value):
 
 ENCODINGS = {
     "plain": str,
-    "url": lambda value: urllib.parse.quote(value, safe=""),
+    "url": url_part,
     "sql": sql_literal,
     "sha256": lambda value: hashlib.sha256(value.encode()).hexdigest(),
 }

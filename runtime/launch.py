@@ -6,7 +6,6 @@ state), and runs on a bare interpreter: Python because values go through unquote
 
 import json
 import os
-import secrets
 import signal
 import socket
 import sys
@@ -37,7 +36,7 @@ def main():
         sys.exit(GAVE_UP)
     time.sleep(BACKOFF_SECONDS[series])
     end_with(parent)
-    token = secrets.token_hex(16)
+    token = os.urandom(16).hex()
     pid = os.getpid()
     append(
         records,
