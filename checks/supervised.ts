@@ -41,7 +41,9 @@ export function judgeProgram(program: ProgramState, history: StartHistory, cause
   if (history.gaveUpAt !== undefined || starts >= CRASHES) {
     return failed(`its program ended soon after each of ${starts} starts (${cause()})`);
   }
-  return ended ? failed(`its program has ended (${program.spawnError || cause()})`) : undefined;
+  // What supervisord says of an exit is a number; its log has the signal's name.
+  const reason = program.state === "FATAL" ? program.spawnError : cause();
+  return ended ? failed(`its program has ended (${reason})`) : undefined;
 }
 
 /** `exit status 1`, `terminated by SIGKILL`: the last end of the program in supervisord's log. */

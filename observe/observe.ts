@@ -56,8 +56,7 @@ export async function observe(plan: StackPlan): Promise<Observation> {
       plan.services.map((service) => {
         const home = `${places.servicesDir}/${service.name}`;
         const program = programs.get(service.name);
-        const done =
-          service.run === "job" ? (readJson(doneFile(places, service.name)) as DoneMark | undefined) : undefined;
+        const done = service.run === "job" ? markOf<DoneMark>(doneFile(places, service.name), "data") : undefined;
         const dataId = service.dataIdFile ? readText(service.dataIdFile)?.trim() : undefined;
         return [
           service.name,
@@ -100,12 +99,20 @@ interface InstalledMark {
 }
 
 function lookAtFiles(home: string): Pick<ServiceSeen, "appliedPlan" | "edited"> {
-  const mark = readJson(`${home}/installed.json`) as InstalledMark | undefined;
+  const mark = markOf<InstalledMark>(`${home}/installed.json`, "files");
   if (!mark) return { edited: [] };
   return {
     appliedPlan: mark.plan,
     edited: Object.entries(mark.files).flatMap(([path, hash]) => (sha256(readText(path) ?? "") === hash ? [] : [path])),
   };
+}
+
+/** A mark that is damaged counts as none: then what it marked is done again. */
+function markOf<Mark extends { readonly plan: string }>(path: string, map: keyof Mark & string): Mark | undefined {
+  const mark = readJson(path) as Partial<Record<string, unknown>> | undefined;
+  const inner = mark?.[map];
+  const whole = typeof mark?.["plan"] === "string" && typeof inner === "object" && inner !== null;
+  return whole ? (mark as unknown as Mark) : undefined;
 }
 
 const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");

@@ -39,8 +39,18 @@ export function startHistory(records: readonly StartRecord[]): StartHistory {
 }
 
 export function readStartHistory(serviceHome: string): StartHistory {
-  const lines = readText(`${serviceHome}/starts.jsonl`)?.split("\n").filter(Boolean) ?? [];
-  return startHistory(lines.map((line) => JSON.parse(line) as StartRecord));
+  const lines = readText(`${serviceHome}/starts.jsonl`)?.split("\n") ?? [];
+  return startHistory(lines.flatMap(recordsOf));
+}
+
+/** A line that is damaged counts as none. */
+function recordsOf(line: string): readonly StartRecord[] {
+  try {
+    const record = JSON.parse(line) as StartRecord | null;
+    return typeof record === "object" && record !== null ? [record] : [];
+  } catch {
+    return [];
+  }
 }
 
 /** A file's text; undefined where there is none. */

@@ -25,6 +25,8 @@ export function call(socket: string, method: string, parameters: readonly Parame
     const sent = request({ socketPath: socket, path: "/RPC2", method: "POST", headers, timeout: 5000 }, (response) => {
       let text = "";
       response.setEncoding("utf8");
+      // It ended in the middle of its answer.
+      response.on("error", reject);
       response.on("data", (chunk: string) => (text += chunk));
       response.on("end", () => {
         const fault = /<fault>[^]*?<name>faultString<\/name>\s*<value><string>([^<]*)/.exec(text);
