@@ -17,22 +17,29 @@ function script(clock: VirtualClock, outcomes: readonly Outcome[], ms = 0): Prob
   };
 }
 
+/** Milliseconds between two attempts of a wait of 3 s, rounded. */
+const STEPS = [
+  25, 28, 30, 33, 37, 40, 44, 49, 53, 59, 65, 72, 78, 86, 95, 105, 115, 126, 139, 153, 168, 185, 204, 223, 247, 250,
+  250, 41,
+];
+
 describe("waitUntilFinal", () => {
   it("ends at the first ready", async () => {
     const clock = new VirtualClock();
     const probe = script(clock, [pending("a"), pending("b"), ready("c"), failed("d")]);
     const report = await clock.run(waitUntilFinal(probe, policy, { clock }));
-    expect(report).toEqual({ outcome: ready("c"), attempts: 3, elapsedMs: 50 + 75 });
+    expect(report).toMatchObject({ outcome: ready("c"), attempts: 3 });
+    expect(report.elapsedMs).toBeCloseTo(25 + 27.5);
   });
 
   it("ends at the first failed", async () => {
     const clock = new VirtualClock();
     const probe = script(clock, [pending("a"), failed("wrong password", "this"), ready("c")]);
     const report = await clock.run(waitUntilFinal(probe, policy, { clock }));
-    expect(report).toEqual({ outcome: failed("wrong password", "this"), attempts: 2, elapsedMs: 50 });
+    expect(report).toEqual({ outcome: failed("wrong password", "this"), attempts: 2, elapsedMs: 25 });
   });
 
-  it("asks in steps that grow from 50 to 500 ms, and once more at the deadline", async () => {
+  it("asks in steps that grow from 25 to 250 ms, and once more at the deadline", async () => {
     const clock = new VirtualClock();
     const asked: number[] = [];
     const probe = () => {
@@ -40,8 +47,10 @@ describe("waitUntilFinal", () => {
       return Promise.resolve(pending("no"));
     };
     const report = await clock.run(waitUntilFinal(probe, { timeoutMs: 3000, attemptMs: 1000 }, { clock }));
-    expect(asked).toEqual([0, 50, 125, 238, 406, 659, 1039, 1539, 2039, 2539, 3000]);
-    expect(report).toEqual({ outcome: pending("no"), attempts: 11, elapsedMs: 3000 });
+    const steps = asked.slice(1).map((ms, index) => ms - (asked[index] ?? 0));
+    expect(steps).toEqual(STEPS);
+    expect(asked.at(-1)).toBe(3000);
+    expect(report).toEqual({ outcome: pending("no"), attempts: STEPS.length + 1, elapsedMs: 3000 });
   });
 
   it("asks once when it may not wait", async () => {
@@ -61,7 +70,7 @@ describe("waitUntilFinal", () => {
       });
     const report = await clock.run(waitUntilFinal(probe, { timeoutMs: 1500, attemptMs: 1000 }, { clock }));
     expect(report.outcome).toEqual(pending("db gave no answer within 1.0 s"));
-    expect(report).toMatchObject({ attempts: 2, elapsedMs: 2050 });
+    expect(report).toMatchObject({ attempts: 2, elapsedMs: 2025 });
   });
 
   it("does not let a probe hold it that ignores its signal", async () => {
@@ -91,7 +100,7 @@ describe("waitUntilFinal", () => {
     await clock.run(waitUntilFinal(probe, policy, { clock, onPending }));
     expect(told).toEqual([
       ["a", 0],
-      ["b", 50],
+      ["b", 25],
     ]);
   });
 
@@ -134,7 +143,7 @@ describe("waitUntilFinal", () => {
     const probe: Probe = () => Promise.resolve((attempts += 1) < 2 ? pending("a") : ready("b"));
     const report = await waitUntilFinal(probe, policy);
     expect(report.outcome).toEqual(ready("b"));
-    expect(report.elapsedMs).toBeGreaterThanOrEqual(49);
+    expect(report.elapsedMs).toBeGreaterThanOrEqual(24);
     expect(report.elapsedMs).toBeLessThan(1000);
   });
 });
