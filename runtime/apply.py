@@ -49,6 +49,9 @@ def main():
     os.umask(0o066)
     make_places(plan)
     os.umask(0o077)
+    if what == "job":
+        # Now: to the account that we become, a checkout of mode 0700 is closed.
+        import bounded  # noqa: F401
     become(plan.get("account"))
     ACTIONS[what, verb](plan, text)
 
