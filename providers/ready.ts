@@ -6,6 +6,7 @@ import { programTree, whileRunning } from "#checks/supervised.ts";
 import { waitUntilFinal } from "#checks/wait.ts";
 import { readTail } from "#observe/records.ts";
 import type { ReadyInputs } from "./resources.ts";
+import { keepCompiled } from "./compile-cache.ts";
 import { watchInterrupt } from "./interrupt.ts";
 import { progressOf } from "./progress.ts";
 
@@ -24,6 +25,7 @@ export async function update(_id: string, _olds: ReadyInputs, inputs: ReadyInput
 
 async function wait(inputs: ReadyInputs) {
   const report = await waitForReady(inputs);
+  keepCompiled();
   if (report.outcome.status === "ready") return { ...inputs, detail: report.outcome.detail };
   const words = explain(inputs.service, report, {
     fix: `./engineroom logs ${inputs.service}`,
