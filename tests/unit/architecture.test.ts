@@ -4,6 +4,9 @@ import { constants } from "node:os";
 import { dirname, join, normalize } from "node:path";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
+import type { z } from "zod";
+import { catalog } from "#components/catalog.ts";
+import { modelSettings, stackSettings } from "#stack/schema.ts";
 
 const root = dirname(dirname(import.meta.dirname));
 const read = (file: string): string => readFileSync(join(root, file), "utf8");
@@ -15,6 +18,7 @@ const tracked = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "
 })
   .split("\0")
   .filter((file) => file !== "" && existsSync(join(root, file)));
+const catalogSettings = Object.fromEntries(Object.entries(catalog).map(([kind, { settings }]) => [kind, settings]));
 const isSource = (file: string): boolean => file.endsWith(".ts") && !/^(tests|examples|node_modules)\//.test(file);
 const sources = tracked.filter(isSource);
 
@@ -133,6 +137,15 @@ describe("what git keeps", () => {
 
 /** This file names what must not be named. */
 const OWN = "tests/unit/architecture.test.ts";
+
+describe("docs/stack-file.md", () => {
+  const keysOf = (schema: z.ZodType): readonly string[] => Object.keys((schema as unknown as { shape: object }).shape);
+  const schemas = { settings: stackSettings, models: modelSettings, ...catalogSettings };
+  it.each(Object.entries(schemas))("names every key of %s", (_name, schema) => {
+    const text = read("docs/stack-file.md");
+    expect(keysOf(schema).filter((key) => !text.includes(`\`${key}\``) && !text.includes(`\`${key}:`))).toEqual([]);
+  });
+});
 
 describe("docs/errors.md", () => {
   /** How a connection ended, and what the kernel says: no codes of ours. */
