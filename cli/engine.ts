@@ -3,13 +3,15 @@ import type { Command } from "commander";
 import { UserError } from "#cli/errors.ts";
 import { openSelected, selectStack, type Selected } from "#cli/open.ts";
 import { globalOptions, projectDir, report } from "#cli/options.ts";
-import type { Opened } from "#observe/world.ts";
+import { openStack, type Opened } from "#observe/world.ts";
 import { prepareEngine, runEngine, type EngineTarget, type Verb } from "#operations/engine.ts";
 import { pulumiEnvironment } from "#setup/environment.ts";
 import { modelFiles } from "#setup/models.ts";
 import { ensurePassphrase } from "#setup/passphrase.ts";
 import { setUp, setUpModel } from "#setup/setup.ts";
 import type { ToolName } from "#setup/tools.ts";
+import { stackFileName } from "#stack/file.ts";
+import { problemReport } from "#stack/problems.ts";
 
 /** A stack whose tools are there. */
 export interface Prepared {
@@ -25,7 +27,23 @@ export interface Prepared {
 /** Loads the stack file (bad input ends here, before anything is changed) and sets up what the stack uses. */
 export async function prepare(command: Command): Promise<Prepared> {
   const selected = selectStack(command);
-  const opened = openSelected(selected);
+  const shell = await equip(command, selected, openSelected(selected));
+  return { ...shell, opened: openSelected(selected) };
+}
+
+/** The same for a shell. What is wrong in the stack file is told and no more: Pulumi's `config set` may be what mends it. */
+export async function prepareShell(command: Command): Promise<Omit<Prepared, "opened">> {
+  const selected = selectStack(command);
+  const opened = openStack({ stack: selected.stack, config: selected.config, projectDir, env: process.env });
+  if ("problems" in opened) report(problemReport(stackFileName(selected.stack), opened.problems));
+  return equip(command, selected, "problems" in opened ? undefined : opened);
+}
+
+async function equip(
+  command: Command,
+  selected: Selected,
+  opened: Opened | undefined,
+): Promise<Omit<Prepared, "opened">> {
   const started = performance.now();
   const { install } = globalOptions(command);
   const options = { install, projectDir, report, env: process.env };
@@ -36,28 +54,22 @@ export async function prepare(command: Command): Promise<Prepared> {
   const variables = pulumiEnvironment({ host, project: places, tools, env: process.env });
   const env = { ...process.env, ...variables };
   const target = { places, encrypted: selected.config.secretKeys.size > 0, env, report };
-  return {
-    selected,
-    opened: openSelected(selected),
-    target,
-    variables,
-    setupSeconds: (performance.now() - started) / 1000,
-  };
+  return { selected, target, variables, setupSeconds: (performance.now() - started) / 1000 };
 }
 
-const partsOf = ({ plan }: Opened): readonly ToolName[] => [
+const partsOf = (opened: Opened | undefined): readonly ToolName[] => [
   ...new Set<ToolName>([
     "node",
     "python",
     "supervisord",
     "pulumi",
-    ...plan.services.flatMap((service) => service.tools),
+    ...(opened?.plan.services.flatMap((service) => service.tools) ?? []),
   ]),
 ];
 
 /** Models that set-up knows where to get, and that the stack looks for in the cache. */
-function modelsOf({ plan }: Opened, { host }: Selected): readonly string[] {
-  const wanted = plan.services.flatMap((service) => service.model?.path ?? []);
+function modelsOf(opened: Opened | undefined, { host }: Selected): readonly string[] {
+  const wanted = (opened?.plan.services ?? []).flatMap((service) => service.model?.path ?? []);
   const cached = wanted.filter((path) => dirname(path) === join(host.cacheDir, "models")).map((path) => basename(path));
   return modelFiles.filter((file) => cached.includes(file));
 }
