@@ -1,6 +1,6 @@
 import { basename, isAbsolute, join } from "node:path";
 import type { z } from "zod";
-import type { KindPlan, PlanContext } from "#components/kind.ts";
+import type { Kind, KindPlan, PlanContext } from "#components/kind.ts";
 import { LOOPBACK } from "#components/kind.ts";
 import { catalog } from "#components/catalog.ts";
 import type { Tool, ToolName, Tools } from "#setup/tools.ts";
@@ -59,13 +59,14 @@ export function loadStack(raw: RawStack, context: LoadContext): Loaded {
   const settings = parse(stackSettings, raw.settings ?? {}, "settings", problems);
   const secrets = parseEach(raw.secrets, { where: "secrets", rule: secretName, schema: secretSettings }, problems);
   const models = parseEach(raw.models, { where: "models", rule: modelName, schema: modelSettings }, problems);
-  const { drafts, broken } = parseServices(raw.services, problems);
+  const { drafts, broken, standIns } = parseServices(raw.services, problems);
   const world = {
     // What is wrong with one section hides nothing that is wrong with another.
     settings: settings ?? stackSettings.parse({}),
     secrets: new Set(secrets.keys()),
     models: new Map([...models].map(([name, model]) => [name, modelPlan(name, model, settings?.modelsDir, context)])),
     broken,
+    standIns,
     context,
   };
   const stack = planServices(drafts, world, problems);
@@ -143,6 +144,8 @@ interface Drafts {
   readonly drafts: readonly Draft[];
   /** Services that have a problem of their own. */
   readonly broken: ReadonlySet<string>;
+  /** Of those, with a kind's defaults: so that what others make of their outputs is judged all the same. */
+  readonly standIns: readonly Draft[];
 }
 
 function parseServices(section: unknown, problems: Problem[]): Drafts {
@@ -163,7 +166,19 @@ function parseServices(section: unknown, problems: Problem[]): Drafts {
     });
   }
   const good = new Set(drafts.map(({ name }) => name));
-  return { drafts, broken: new Set(entries.map(([name]) => name).filter((name) => !good.has(name))) };
+  const bad = entries.filter(([name]) => !good.has(name));
+  return { drafts, broken: new Set(bad.map(([name]) => name)), standIns: bad.flatMap(standIn) };
+}
+
+function standIn([name, value]: [string, unknown]): readonly Draft[] {
+  const [kindName, kind] = kindIn(value);
+  const settings = kind?.settings.safeParse({ kind: kindName }).data;
+  return settings ? [{ name, kindName, settings }] : [];
+}
+
+function kindIn(value: unknown): [string, Kind | undefined] {
+  const name = (value as { kind?: unknown } | null | undefined)?.kind;
+  return typeof name === "string" && Object.hasOwn(catalog, name) ? [name, catalog[name]] : ["", undefined];
 }
 
 function parseService(name: string, value: unknown, problems: Problem[]): Draft | undefined {
@@ -178,10 +193,9 @@ function parseService(name: string, value: unknown, problems: Problem[]): Draft 
     });
     return undefined;
   }
-  const kindName = (value as { kind?: unknown }).kind;
-  const kind = typeof kindName === "string" && Object.hasOwn(catalog, kindName) ? catalog[kindName] : undefined;
-  if (typeof kindName !== "string" || !kind) {
-    problems.push(unknownKind(where, kindName));
+  const [kindName, kind] = kindIn(value);
+  if (!kind) {
+    problems.push(unknownKind(where, (value as { kind?: unknown }).kind));
     return undefined;
   }
   const settings = parse(kind.settings, value, where, problems);
@@ -224,6 +238,7 @@ interface World {
   readonly secrets: ReadonlySet<string>;
   readonly models: ReadonlyMap<string, ModelPlan>;
   readonly broken: ReadonlySet<string>;
+  readonly standIns: readonly Draft[];
   readonly context: LoadContext;
 }
 
@@ -235,9 +250,10 @@ function planServices(
 ): { services: readonly ServicePlan[]; disabled: readonly string[] } {
   const disabled = drafts.filter((draft) => !draft.settings.enabled).map((draft) => draft.name);
   const enabled = new Map(drafts.filter((draft) => draft.settings.enabled).map((draft) => [draft.name, draft]));
-  const contexts = new Map([...enabled].map(([name, draft]) => [name, planContext(draft, world, problems)]));
+  const offering = [...enabled.values(), ...world.standIns];
+  const contexts = new Map(offering.map((draft) => [draft.name, planContext(draft, world, problems)]));
   const outputs = new Map(
-    [...enabled].map(([name, draft]) => [name, kindOf(draft).outputs(draft.settings, contextOf(contexts, name))]),
+    offering.map((draft) => [draft.name, kindOf(draft).outputs(draft.settings, contextOf(contexts, draft.name))]),
   );
   const resolved = new Map(
     [...enabled].map(([name, draft]) => {

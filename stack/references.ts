@@ -36,7 +36,7 @@ export interface Scope {
   readonly self: string;
   readonly outputs: ReadonlyMap<string, Readonly<Record<string, Text>>>;
   readonly disabled: ReadonlySet<string>;
-  /** Owners with a problem of their own: nothing is said about references to them. */
+  /** Owners with a problem of their own: where their outputs are not known, nothing is said about references to them. */
   readonly broken: ReadonlySet<string>;
   readonly secrets: ReadonlySet<string>;
 }
@@ -96,9 +96,9 @@ type Found = { readonly text: Text; readonly exists: boolean } | { readonly prob
 
 function lookUp(piece: Reference, scope: Scope): Found {
   const owner = piece.owner === "self" ? scope.self : piece.owner;
-  if (scope.broken.has(owner)) return { text: [], exists: true };
   const outputs = scope.outputs.get(owner);
   if (!outputs) {
+    if (scope.broken.has(owner)) return { text: [], exists: true };
     if (piece.optional && scope.disabled.has(owner)) return { text: [], exists: false };
     return { problem: absent(owner, `\${${owner}.${piece.key}?}`, scope) };
   }

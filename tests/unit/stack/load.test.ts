@@ -659,6 +659,20 @@ describe("many problems", () => {
     ]);
   });
 
+  it("judge what is made of the outputs of a service that has a problem of its own", () =>
+    expect(
+      problemsOf({
+        services: {
+          db: { kind: "postgres", port: 0 },
+          api: { ...web, command: ["run", "${db.url}"], env: { A: "${db.prot}", B: "${db.port}" } },
+        },
+      }).map(({ code, where }) => `${where} ${code}`),
+    ).toEqual([
+      "services.db.port STACK_VALUE",
+      "services.api.command.1 SECRET_MISPLACED",
+      "services.api.env.A REFERENCE_UNKNOWN",
+    ]));
+
   it("say nothing about references to what has a problem of its own", () =>
     expect(
       problemsOf({
