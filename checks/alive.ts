@@ -1,23 +1,23 @@
 import { failed, pending, ready } from "#checks/check.ts";
 import type { CheckOf, Outcome } from "#checks/check.ts";
-import { processIdentity, upSeconds } from "#checks/process-tree.ts";
+
+/** How long a service's program has run; its launcher's waits do not count. */
+export interface Uptime {
+  readonly pid: number;
+  readonly seconds: number;
+}
 
 export async function probeAlive(
   check: CheckOf<"alive">,
-  processTree: (() => Promise<readonly number[]>) | undefined,
+  uptime: (() => Promise<Uptime | undefined>) | undefined,
 ): Promise<Outcome> {
-  if (processTree === undefined) return failed("the check was not told which processes are the service's own");
-  const [first] = await processTree();
-  const identity = first === undefined ? undefined : processIdentity(first);
-  return judgeAlive(check, identity === undefined ? undefined : { pid: identity.pid, up: upSeconds(identity) });
+  if (uptime === undefined) return failed("the check was not told how long the service has run");
+  return judgeAlive(check, await uptime());
 }
 
 /** A restart starts the count anew, so a program that keeps crashing never gets there. */
-export function judgeAlive(
-  { seconds }: CheckOf<"alive">,
-  main: { readonly pid: number; readonly up: number } | undefined,
-): Outcome {
-  if (main === undefined) return pending("no process of the service runs");
-  const words = `process ${main.pid} has been up for ${main.up.toFixed(1)} s`;
-  return main.up >= seconds ? ready(words) : pending(`${words}, expected ${seconds} s`);
+export function judgeAlive(check: CheckOf<"alive">, uptime: Uptime | undefined): Outcome {
+  if (uptime === undefined) return pending("no program of the service runs");
+  const words = `process ${uptime.pid} has been up for ${uptime.seconds.toFixed(1)} s`;
+  return uptime.seconds >= check.seconds ? ready(words) : pending(`${words}, expected ${check.seconds} s`);
 }

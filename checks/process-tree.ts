@@ -66,15 +66,6 @@ export function parseStat(pid: number, text: string): ProcessStat | undefined {
   return { pid, parent: Number(parent), state, startTime };
 }
 
-/** Seconds since the process started. */
-export function upSeconds({ startTime }: Pick<ProcessIdentity, "startTime">): number {
-  const sinceBoot = Number(readFileSync("/proc/uptime", "utf8").split(" ", 1)[0]);
-  return sinceBoot - startTime / TICKS_PER_SECOND;
-}
-
-/** What Linux shows to programs (USER_HZ), on every platform that this project runs on. */
-const TICKS_PER_SECOND = 100;
-
 function readStat(pid: number): ProcessStat | undefined {
   try {
     return parseStat(pid, readFileSync(`/proc/${pid}/stat`, "latin1"));

@@ -1,4 +1,5 @@
 // A public name: the state of people's stacks holds code that imports this path.
+import type { Uptime } from "#checks/alive.ts";
 import type { Check, Probe, WaitPolicy, WaitReport } from "#checks/check.ts";
 import { waitUntilFinal } from "#checks/wait.ts";
 import type { WaitOptions } from "#checks/wait.ts";
@@ -7,6 +8,8 @@ import type { WaitOptions } from "#checks/wait.ts";
 export interface ProbeContext {
   /** PIDs of the service's own processes, its first one first; empty when none runs. */
   readonly processTree?: () => Promise<readonly number[]>;
+  /** How long the service's program has run; undefined when it does not. */
+  readonly uptime?: () => Promise<Uptime | undefined>;
   /** Leaves out the work that would queue behind what users asked for: no token is generated. */
   readonly quick?: boolean;
 }
@@ -30,7 +33,7 @@ export function probeOf(check: Check, context: ProbeContext = {}): Probe {
     case "command":
       return async (signal) => (await import("#checks/command.ts")).probeCommand(check, signal);
     case "alive":
-      return async () => (await import("#checks/alive.ts")).probeAlive(check, context.processTree);
+      return async () => (await import("#checks/alive.ts")).probeAlive(check, context.uptime);
   }
 }
 

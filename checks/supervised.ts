@@ -1,5 +1,6 @@
 import { call, parseProgramStates, type ProgramState } from "#observe/supervisord.ts";
-import { readStartHistory, readText, type StartHistory } from "#observe/records.ts";
+import { crashSeries, isLaunched, readStartHistory, readText, type StartHistory } from "#observe/records.ts";
+import type { Uptime } from "#checks/alive.ts";
 import { failed, type Outcome, type Probe } from "#checks/check.ts";
 import { processTree } from "#checks/process-tree.ts";
 
@@ -18,7 +19,8 @@ const CRASHES = 3;
 /** Asks `probe` only while the program runs; one that has ended fails at once. */
 export function whileRunning(target: Supervised, probe: Probe): Probe {
   return async (signal) => {
-    const gone = judgeProgram(await programState(target), readStartHistory(target.home), () => lastEnd(target));
+    const [program, history] = [await programState(target), readStartHistory(target.home)];
+    const gone = judgeProgram(program, history, Date.now() / 1000, () => lastEnd(target));
     return gone ?? (await probe(signal));
   };
 }
@@ -29,15 +31,34 @@ export async function programTree(target: Pick<Supervised, "service" | "socket">
   return pid === 0 ? [] : processTree(pid);
 }
 
+/** How long the program has run, counted from the moment at which launch.py became it. */
+export async function programUptime(
+  target: Pick<Supervised, "service" | "socket" | "home">,
+): Promise<Uptime | undefined> {
+  return uptimeOf(await programState(target), readStartHistory(target.home));
+}
+
+/** Undefined while no program runs, or only its launcher. */
+export function uptimeOf(program: ProgramState, { starts, since }: StartHistory): Uptime | undefined {
+  if (since === undefined || !isLaunched(program, starts)) return undefined;
+  return { pid: program.pid, seconds: Date.now() / 1000 - since };
+}
+
 async function programState({ service, socket }: Pick<Supervised, "service" | "socket">): Promise<ProgramState> {
   const [state] = parseProgramStates(await call(socket, "getProcessInfo", [service]));
   if (!state) throw new Error(`supervisord said nothing about ${service}`);
   return state;
 }
 
-export function judgeProgram(program: ProgramState, history: StartHistory, cause: () => string): Outcome | undefined {
+/** @param now Unix seconds. */
+export function judgeProgram(
+  program: ProgramState,
+  history: StartHistory,
+  now: number,
+  cause: () => string,
+): Outcome | undefined {
   const ended = program.state === "EXITED" || program.state === "FATAL" || program.state === "STOPPED";
-  const starts = history.restarts + 1;
+  const starts = crashSeries(history.starts, now);
   if (history.gaveUpAt !== undefined || starts >= CRASHES) {
     return failed(`its program ended soon after each of ${starts} starts (${cause()})`);
   }

@@ -38,6 +38,25 @@ export function startHistory(records: readonly StartRecord[]): StartHistory {
   };
 }
 
+/** launch.py notes the start just before it becomes the program, under the same PID; until then it waits or backs off. */
+export function isLaunched(
+  { pid, startedAt }: { readonly pid: number; readonly startedAt: number },
+  starts: readonly Start[],
+): boolean {
+  const last = starts.at(-1);
+  return last?.pid === pid && last.at >= startedAt;
+}
+
+/** Starts that follow each other closer than this are one series of crashes, as in runtime/launch.py. */
+const CRASH_GAP_SECONDS = 30;
+
+/** How many starts, each soon after the one before, lead up to `now` (Unix seconds). */
+export function crashSeries(starts: readonly Start[], now: number): number {
+  const times = [...starts.map((start) => start.at), now];
+  const pause = times.findLastIndex((at, index) => at - (times[index - 1] ?? -Infinity) > CRASH_GAP_SECONDS);
+  return times.length - 1 - pause;
+}
+
 export function readStartHistory(serviceHome: string): StartHistory {
   const lines = readText(`${serviceHome}/starts.jsonl`)?.split("\n") ?? [];
   return startHistory(lines.flatMap(recordsOf));

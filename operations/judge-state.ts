@@ -1,6 +1,6 @@
 import type { Outcome } from "#checks/check.ts";
 import type { ServiceSeen, SupervisorSeen } from "#observe/observe.ts";
-import type { Start } from "#observe/records.ts";
+import { isLaunched } from "#observe/records.ts";
 import type { ProgramState } from "#observe/supervisord.ts";
 import { programDrift } from "#stack/drift.ts";
 import type { ServicePlan } from "#stack/plan.ts";
@@ -125,12 +125,6 @@ function judgeService(evidence: Evidence): Judged {
       return { state: endedWell(program) ? "stopped" : "failed", ...(trouble !== undefined && { reason: trouble }) };
   }
 }
-
-/** launch.py notes the start just before it becomes the program, under the same PID. */
-const isLaunched = ({ pid, startedAt }: ProgramState, starts: readonly Start[]): boolean => {
-  const last = starts.at(-1);
-  return last?.pid === pid && last.at >= startedAt;
-};
 
 const comesBack = (restart: ServicePlan["restart"], exitStatus: number): boolean =>
   exitStatus !== GAVE_UP && (restart === "always" || (restart === "on-failure" && exitStatus !== 0));

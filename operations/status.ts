@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import type { Outcome } from "#checks/check.ts";
 import { lives, processStats, treeOf } from "#checks/process-tree.ts";
 import { runCheck } from "#checks/run.ts";
+import { uptimeOf } from "#checks/supervised.ts";
 import type { ServiceSeen } from "#observe/observe.ts";
 import { lookAround, type Opened, type World } from "#observe/world.ts";
 import { serviceHome } from "#runtime/host-plan.ts";
@@ -65,7 +66,7 @@ export async function lookAtServices(opened: Opened, options: LookOptions): Prom
       const pid = plan.run === "job" ? (jobs.get(plan.name) ?? 0) : mainPid(world, seen);
       const tree = pid === 0 ? [] : treeOf(pid, stats);
       const [outcome, memoryBytes] = await Promise.all([
-        attempt(plan, tree, options),
+        attempt(plan, world.seen.services.get(plan.name), tree, options),
         tree.length === 0 ? undefined : memoryOf(tree),
       ]);
       return { plan, seen, pid, outcome, memoryBytes };
@@ -136,12 +137,14 @@ const isRenewed = ({ done }: ServiceSeen, { seen }: World): boolean =>
 
 async function attempt(
   { name, check, in: place }: ServicePlan,
+  seen: ServiceSeen | undefined,
   tree: readonly number[],
   { full, attemptMs }: LookOptions,
 ): Promise<Outcome | undefined> {
   if (check === undefined || (tree.length === 0 && place === "host")) return undefined;
   const processTree = () => Promise.resolve(tree);
-  const report = await runCheck(check, { timeoutMs: 0, attemptMs }, { processTree, quick: !full.has(name) });
+  const uptime = () => Promise.resolve(seen?.program && uptimeOf(seen.program, seen.history));
+  const report = await runCheck(check, { timeoutMs: 0, attemptMs }, { processTree, uptime, quick: !full.has(name) });
   return report.outcome;
 }
 

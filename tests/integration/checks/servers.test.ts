@@ -282,17 +282,3 @@ describe("command", () => {
     expect(await outcomeOf({ kind: "command", argv: [path] })).toMatchObject({ fix: `chmod +x ${path}` });
   });
 });
-
-describe("alive", () => {
-  it("is ready once the process has been up for so long", async () => {
-    await using server = await startRedis();
-    const own = () => Promise.resolve(processTree(server.pid));
-    const check = { kind: "alive", seconds: 1 } as const;
-    expect(await outcomeOf(check, { processTree: own })).toMatchObject({ status: "ready" });
-    expect(await status({ ...check, seconds: 3600 }, { processTree: own }, brief)).toBe("pending");
-    expect(await outcomeOf(check, { processTree: () => Promise.resolve([]) }, brief)).toEqual({
-      status: "pending",
-      reason: "no process of the service runs",
-    });
-  });
-});

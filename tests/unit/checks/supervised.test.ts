@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { failed, type Outcome } from "#checks/check.ts";
-import { judgeProgram } from "#checks/supervised.ts";
+import { judgeProgram, uptimeOf } from "#checks/supervised.ts";
 import type { StartHistory } from "#observe/records.ts";
 import type { ProgramState } from "#observe/supervisord.ts";
 
@@ -10,8 +10,13 @@ const program = (state: ProgramState["state"], changes: Partial<ProgramState> = 
   ...{ name: "api", state, pid: 5, exitStatus: 0, startedAt: 1, stoppedAt: 1, spawnError: "" },
   ...changes,
 });
-const restarted = (restarts: number, more: Partial<StartHistory> = {}): StartHistory => ({
-  starts: [],
+const NOW = 1000;
+/** As many restarts, `gap` seconds apart, the last one 2 seconds ago. */
+const restarted = (restarts: number, more: Partial<StartHistory> = {}, gap = 2): StartHistory => ({
+  starts: Array.from({ length: restarts + 1 }, (_, index) => ({
+    ...{ boot: "b", pid: 5, start: 1, token: "t" },
+    at: NOW - 2 - gap * (restarts - index),
+  })),
   restarts,
   ...more,
 });
@@ -41,11 +46,27 @@ describe("a program that", () => {
       restarted(2),
       failed("its program ended soon after each of 3 starts (terminated by SIGKILL)"),
     ],
+    ["has crashed now and then is asked", program("RUNNING"), restarted(9, {}, 3600), undefined],
     [
       "has given up",
       program("EXITED"),
       restarted(5, { gaveUpAt: 9 }),
       failed("its program ended soon after each of 6 starts (terminated by SIGKILL)"),
     ],
-  ])("%s", (_what, state, history, outcome) => expect(judgeProgram(state, history, cause)).toEqual(outcome));
+  ])("%s", (_what, state, history, outcome) => expect(judgeProgram(state, history, NOW, cause)).toEqual(outcome));
+});
+
+describe("uptimeOf", () => {
+  const seconds = Date.now() / 1000;
+  const history = { ...restarted(0), since: seconds - 5 };
+  const starts = [{ boot: "b", pid: 5, start: 1, token: "t", at: seconds - 5 }];
+
+  it("counts from the noted start", () => {
+    expect(uptimeOf(program("RUNNING"), { ...history, starts })?.seconds).toBeCloseTo(5, 0);
+  });
+
+  // A launcher that backs off after a crash is alive too, for seconds.
+  it("does not count a launcher that has noted no start of its own", () => {
+    expect(uptimeOf(program("RUNNING", { pid: 6 }), { ...history, starts })).toBeUndefined();
+  });
 });
