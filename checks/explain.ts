@@ -22,12 +22,20 @@ export function explain(name: string, report: WaitReport, options: ExplainOption
   return head + (fix === undefined ? "" : ` Fix: ${fix}`) + logTail(options.log ?? []);
 }
 
-/** The text without any of the secrets. The longest goes first, so that a secret inside another leaves no rest. */
+/** The text without any of the secrets, in clear or encoded. The longest goes first: one may lie inside another. */
 export function redact(text: string, secrets: readonly string[]): string {
-  return [...secrets]
+  return secrets
     .filter((secret) => secret !== "")
+    .flatMap(formsOf)
     .sort((a, b) => b.length - a.length)
-    .reduce((rest, secret) => rest.replaceAll(secret, "(secret)"), text);
+    .reduce((rest, form) => rest.replaceAll(form, "(secret)"), text);
+}
+
+/** As it is, as in a URL (the strict form is that of Python's `quote`), as in JSON. */
+function formsOf(secret: string): readonly string[] {
+  const encoded = encodeURIComponent(secret);
+  const strict = encoded.replace(/[!'()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`);
+  return [secret, encoded, strict, JSON.stringify(secret).slice(1, -1)];
 }
 
 function logTail(log: readonly string[]): string {

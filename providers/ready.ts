@@ -1,10 +1,10 @@
 import { dirname } from "node:path";
 import type { WaitReport } from "#checks/check.ts";
-import { explain } from "#checks/explain.ts";
+import { explain, redact } from "#checks/explain.ts";
 import { probeOf } from "#checks/run.ts";
-import { programTree, whileRunning } from "#checks/supervised.ts";
+import { programTree, programUptime, whileRunning } from "#checks/supervised.ts";
 import { waitUntilFinal } from "#checks/wait.ts";
-import { readTail } from "#observe/records.ts";
+import { readJson, readTail } from "#observe/records.ts";
 import type { ReadyInputs } from "./resources.ts";
 import { keepCompiled } from "./compile-cache.ts";
 import { watchInterrupt } from "./interrupt.ts";
@@ -27,20 +27,33 @@ async function wait(inputs: ReadyInputs) {
   const report = await waitForReady(inputs);
   keepCompiled();
   if (report.outcome.status === "ready") return { ...inputs, detail: report.outcome.detail };
-  const words = explain(inputs.service, report, {
+  const told = explain(inputs.service, report, {
     fix: `./engineroom logs ${inputs.service}`,
     log: readTail(inputs.logFile),
   });
+  const words = redact(told, secretsOf(inputs));
   if (inputs.required || report.cancelled) throw new Error(words);
   progressOf(inputs.progressUrn, true)(`${words}\n  (required: false, so the others go on)`);
   return { ...inputs, detail: "not ready" };
+}
+
+/** A program may have written its own secrets into its log. */
+function secretsOf({ home }: ReadyInputs): readonly string[] {
+  const launch = readJson(`${home}/launch.json`) as { readonly secrets?: readonly string[] } | undefined;
+  return launch?.secrets ?? [];
 }
 
 async function waitForReady(inputs: ReadyInputs): Promise<WaitReport> {
   const { service, socket, home } = inputs;
   const progress = progressOf(inputs.progressUrn);
   const target = { service, socket, home, supervisorLog: `${dirname(dirname(home))}/supervisord.log` };
-  const probe = whileRunning(target, probeOf(inputs.check, { processTree: () => programTree(target) }));
+  const probe = whileRunning(
+    target,
+    probeOf(inputs.check, {
+      processTree: () => programTree(target),
+      uptime: () => programUptime(target),
+    }),
+  );
   let spokenAt = 0;
   using interrupt = watchInterrupt();
   return await waitUntilFinal(
