@@ -22,6 +22,7 @@ from host import (  # noqa: E402
     identity,
     is_alive,
     read,
+    redacted,
     remove,
     sha256,
     tail,
@@ -250,6 +251,8 @@ def install(plan):
         **plan["launch"],
         "owner": plan["owner"],
         "env": {name: filled(value, values) for name, value in plan["launch"]["env"].items()},
+        # So that whoever quotes the log knows what to leave out.
+        "secrets": sorted(values.values()),
     }
     written[f"{home}/launch.json"] = (json.dumps(launch), 0o600)
     changed = [path for path, (content, mode) in written.items() if write(path, content, mode)]
@@ -293,8 +296,8 @@ def run_job(plan, text):
     install(plan)
     os.makedirs(os.path.dirname(job["logFile"]), exist_ok=True)
     with open(f"{home_of(plan)}/launch.json", encoding="utf-8") as file:
-        environment = json.load(file)["env"]
-    environment["ENGINEROOM_INSTANCE"] = plan["owner"]
+        settings = json.load(file)
+    environment = {**settings["env"], "ENGINEROOM_INSTANCE": plan["owner"]}
     with open(job["logFile"], "ab") as output:
         code = run_bounded(launch["argv"], launch["cwd"], environment, output, job["timeoutMs"] / 1000)
     if code != 0 and not job["required"]:
@@ -303,7 +306,7 @@ def run_job(plan, text):
         return
     if code != 0:
         cause = f"still ran after {job['timeoutMs'] / 1000:g} s" if code is None else f"ended with exit code {code}"
-        lines = "\n".join(f"    {line}" for line in tail(job["logFile"]))
+        lines = redacted("\n".join(f"    {line}" for line in tail(job["logFile"])), settings["secrets"])
         raise Refused(f"{plan['service']}: expected success, got: it {cause}. Last lines of {job['logFile']}:\n{lines}")
     data = {service: (read(path) or "").strip() for service, path in job["data"].items()}
     write(job["doneFile"], json.dumps({"plan": sha256(text), "data": data, "at": time.time()}))

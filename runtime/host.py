@@ -1,6 +1,7 @@
 """What apply.py needs of a host: supervisord's socket, files written whole, processes proven to be ours."""
 
 import hashlib
+import json
 import os
 import signal
 import time
@@ -57,6 +58,16 @@ ENCODINGS = {
 def filled(text, values):
     """The text with each hole filled; stack/text.ts describes its form."""
     return "".join(part if isinstance(part, str) else ENCODINGS[part["as"]](values[part["secret"]]) for part in text)
+
+
+def redacted(text, secrets):
+    """The text without any of the secrets, in clear or encoded. The longest goes first: one may lie inside another."""
+    from urllib.parse import quote
+
+    forms = {form for secret in secrets if secret for form in (secret, quote(secret, safe=""), json.dumps(secret)[1:-1])}
+    for form in sorted(forms, key=len, reverse=True):
+        text = text.replace(form, "(secret)")
+    return text
 
 
 # Files --------------------------------------------------------------------------------------------------------------
