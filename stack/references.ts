@@ -125,7 +125,8 @@ export function absent(owner: string, optional: string, scope: Scope): Reference
       fix: `set services.${owner}.enabled to true, or write \`${optional}\``,
     };
   }
-  const others = [...scope.outputs.keys(), ...scope.disabled].filter((name) => name !== scope.self);
+  // Sorted: Pulumi hands the services over in another order than the file has.
+  const others = [...scope.outputs.keys(), ...scope.disabled].filter((name) => name !== scope.self).sort();
   return {
     code: "REFERENCE_UNKNOWN",
     expected: `another service of this stack (${others.join(", ") || "there is none"})`,

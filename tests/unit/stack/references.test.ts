@@ -71,7 +71,7 @@ describe("what is wrong with a reference", () => {
   it("a service that is not there", () =>
     expect(problemOf("${bd.url}")).toEqual({
       code: "REFERENCE_UNKNOWN",
-      expected: "another service of this stack (db, job, cache)",
+      expected: "another service of this stack (cache, db, job)",
       got: "`bd`",
       fix: "correct the name",
     }));
