@@ -101,7 +101,7 @@ describe.each(cases)("repair by $driver.name, in: $runtime", ({ driver, runtime 
     stack.write(withService(light, "page", { command: ["sh", "-c", "echo no such luck; exit 3"] }));
     const failed = await driver.run(stack, "up");
     expect(failed.exitCode).not.toBe(0);
-    expect(failed.output).toContain("page: its program has ended (Bad exit code 3)");
+    expect(failed.output).toContain("page: its program has ended (exit status 3)");
     expect(failed.output).toContain("    no such luck");
 
     stack.write(light);

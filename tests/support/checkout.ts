@@ -16,6 +16,9 @@ import { hostPlaces } from "#stack/places.ts";
 /** Base directories of test runs: `/tmp/e2e-<pid of the run>-<random>`. Short, because sockets lie below. */
 export const BASE_PREFIX = "/tmp/e2e-";
 
+/** Nothing runs from there, and a test's own text may hold what it searches for. Other stack files are nobody's business. */
+const LEFT_OUT = /^(tests\/|Pulumi\.(?!local)[^/]*\.yaml$)/;
+
 const original = dirname(dirname(import.meta.dirname));
 
 /** A checkout of this working tree with places of its own, removed when it is disposed of. */
@@ -47,7 +50,7 @@ export function checkout({ beside, name = "checkout" }: CheckoutOptions = {}): C
     encoding: "utf8",
     maxBuffer: 2 ** 26,
   });
-  const files = listed.split("\0").filter((file) => file !== "" && !/^Pulumi\.(?!local)[^/]*\.yaml$/.test(file));
+  const files = listed.split("\0").filter((file) => file !== "" && !LEFT_OUT.test(file));
   for (const file of files) copy(join(original, file), join(dir, file));
   symlinkSync(realpathSync(join(original, "node_modules")), join(dir, "node_modules"));
   if (!beside) linkCache(join(base, "cache"));

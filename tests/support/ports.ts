@@ -11,7 +11,9 @@ let next = FIRST + ((process.pid * 101) % (LAST - FIRST));
 export async function freePort(): Promise<number> {
   for (let tries = LAST - FIRST; tries > 0; tries--) {
     next = next >= LAST ? FIRST : next + 1;
-    if (await isFree(next)) return next;
+    // Several callers may wait at the same time.
+    const port = next;
+    if (await isFree(port)) return port;
   }
   throw new Error(`no port from ${FIRST} to ${LAST} is free`);
 }

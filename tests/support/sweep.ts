@@ -1,4 +1,5 @@
-import { existsSync, readdirSync, rmSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { BASE_PREFIX } from "./checkout.ts";
 import { isAlive, processesWith, signal } from "./processes.ts";
@@ -27,7 +28,15 @@ async function clear(base: string): Promise<void> {
     const { stateDir } = placesIn({ dir, env }, "any");
     for (const stack of directories(join(stateDir, "stacks"))) takeDown(placesIn({ dir, env }, stack), env);
   }
+  unmountBelow(base);
   rmSync(base, { recursive: true, force: true });
+}
+
+/** A small file system, on which a test tried a full disk. */
+function unmountBelow(base: string): void {
+  const mounts = readFileSync("/proc/mounts", "utf8").split("\n");
+  const own = mounts.flatMap((line) => line.split(" ")[1] ?? []).filter((path) => path.startsWith(`${base}/`));
+  for (const path of own) execFileSync("umount", [path]);
 }
 
 /** Commands that the dead run started: nothing else has this variable, whose value was made at random. */
