@@ -1,3 +1,5 @@
+// First: what it defers is loaded with the SDK otherwise.
+import "#setup/toolchain/dynamic/defer-unused.cjs";
 import * as pulumi from "@pulumi/pulumi";
 import { preflight } from "#checks/preflight.ts";
 import { lookAround, openStack } from "#observe/world.ts";

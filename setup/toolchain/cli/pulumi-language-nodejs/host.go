@@ -88,8 +88,8 @@ func (h *host) About(ctx context.Context, req *pulumirpc.AboutRequest) (*pulumir
 		return response, nil
 	}
 	response.Metadata["packagemanager"] = manager.Name()
-	if v, err := manager.Version(); err == nil {
-		response.Metadata["packagemanagerVersion"] = v.String()
+	if v, err := managerVersion(manager); err == nil {
+		response.Metadata["packagemanagerVersion"] = v
 	}
 	return response, nil
 }
