@@ -6,6 +6,7 @@ import { checkout, type Checkout } from "../support/checkout.ts";
 import { drivers, pulumiCommand, type Verb } from "../support/driver.ts";
 import { foreignersStayUntouched } from "../support/foreign.ts";
 import { localChain, type Chain, type Runtime } from "../support/local-chain.ts";
+import { isAlive, signal } from "../support/processes.ts";
 import { restartAll } from "../support/reboot.ts";
 import { testStack, type TestStack } from "../support/test-stack.ts";
 import { until } from "../support/until.ts";
@@ -88,6 +89,19 @@ describe.each(cases)("stack local by $driver.name, in: $runtime", ({ driver, run
     const script = /src="\.(\/assets\/[^"]+\.js)"/.exec(html)?.[1];
     expect(script).toBeDefined();
     expect((await fetch(`${chain.url}${script ?? ""}`)).status).toBe(200);
+  });
+
+  it("is repaired after supervisord was killed: what is left of it ends, nothing runs twice", async () => {
+    const supervisor = await stack.supervisor();
+    const before = stack.processes();
+    signal(supervisor, "SIGKILL");
+    await until("supervisord to end", () => !isAlive(supervisor));
+    const up = await driver.run(stack, "up");
+    expect(up.exitCode, up.output).toBe(0);
+    expect(before.filter(isAlive).map(({ argv }) => argv)).toEqual([]);
+    expect(await healthStatus(chain.url)).toBe(200);
+    const again = await driver.run(stack, "preview", "--expect-no-changes");
+    expect(again.exitCode, again.output).toBe(0);
   });
 
   it("is ready again after a restart of the machine, all services at once", async () => {

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { BASE_PREFIX } from "./checkout.ts";
-import { isAlive, processesWith, signal } from "./processes.ts";
+import { allProcesses, isAlive, signal, type Process } from "./processes.ts";
 import { placesIn, takeDown } from "./test-stack.ts";
 import { until } from "./until.ts";
 
@@ -17,7 +17,7 @@ export async function sweep(): Promise<void> {
 }
 
 async function clear(base: string): Promise<void> {
-  await endCommands(base);
+  await end(`the commands of ${base}`, ({ env }) => env.includes(`ENGINEROOM_STATE_HOME=${join(base, "state")}`));
   const env = {
     ...process.env,
     ENGINEROOM_STATE_HOME: join(base, "state"),
@@ -27,7 +27,11 @@ async function clear(base: string): Promise<void> {
     const dir = join(base, checkout);
     const { stateDir } = placesIn({ dir, env }, "any");
     for (const stack of directories(join(stateDir, "stacks"))) takeDown(placesIn({ dir, env }, stack), env);
+    const { id } = placesIn({ dir, env }, "any");
+    // Of another user, whom our own proof does not reach.
+    await end(`the stacks of ${dir}`, (one) => one.env.some((name) => name.startsWith(`ENGINEROOM_INSTANCE=${id}/`)));
   }
+  await end(`what works below ${base}`, ({ cwd }) => cwd.startsWith(`${base}/`));
   unmountBelow(base);
   rmSync(base, { recursive: true, force: true });
 }
@@ -39,11 +43,10 @@ function unmountBelow(base: string): void {
   for (const path of own) execFileSync("umount", [path]);
 }
 
-/** Commands that the dead run started: nothing else has this variable, whose value was made at random. */
-async function endCommands(base: string): Promise<void> {
-  const own = `ENGINEROOM_STATE_HOME=${join(base, "state")}`;
-  for (const one of processesWith(own)) if (isAlive(one)) signal(one, "SIGKILL");
-  await until(`the commands of ${base} to end`, () => processesWith(own).length === 0);
+/** Only for what the directory's name, made at random, proves to be of that run. */
+async function end(what: string, isOf: (process: Process) => boolean): Promise<void> {
+  for (const one of allProcesses().filter(isOf)) if (isAlive(one)) signal(one, "SIGKILL");
+  await until(`${what} to end`, () => !allProcesses().some(isOf));
 }
 
 function directories(path: string): readonly string[] {
