@@ -54,7 +54,7 @@ export class ModelFile extends DynamicResource {
 export class GeneratedSecret extends DynamicResource {
   declare readonly value: pulumi.Output<string>;
 
-  constructor(name: string, inputs: { readonly bytes: number }, opts: pulumi.CustomResourceOptions) {
+  constructor(name: string, inputs: { readonly bytes: pulumi.Input<number> }, opts: pulumi.CustomResourceOptions) {
     super(
       { module: "generated-secret", type: "GeneratedSecret" },
       name,

@@ -11,7 +11,8 @@ import { runSupervisor } from "./supervisor.ts";
 /** Registers the whole stack; the one place where order is set: each service waits for the proofs of what it needs. */
 export function registerStack({ plan, context, hostPlans, drift }: World): void {
   const supervisor = runSupervisor(context, drift.supervisor);
-  const secrets = stackSecrets(plan);
+  const answered = Promise.withResolvers<undefined>();
+  const secrets = stackSecrets(plan, answered.promise);
   const builds = new Map(
     plan.builds.map((build) => [build.key, runBuild(build, context, drift.builds.get(build.key))]),
   );
@@ -33,7 +34,9 @@ export function registerStack({ plan, context, hostPlans, drift }: World): void 
     if (reason !== undefined && reason !== NOT_HERE)
       void pulumi.log.warn(`${service.name}: ${reason}; up puts it right`, component);
     ready.set(service.name, component.ready);
+    component.urn.apply(() => answered.resolve(undefined));
   }
+  if (plan.services.length === 0) answered.resolve(undefined);
 }
 
 /** What `pulumi stack output` shows: each service's outputs without those that hold a secret. */

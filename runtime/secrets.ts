@@ -6,18 +6,23 @@ import type { StackPlan, UserSecret } from "#stack/plan.ts";
 /** 256 bits, in 43 characters. */
 const GENERATED_BYTES = 32;
 
-/** Every secret of the stack by name: those that users bring, as `secret.NAME`, and those made for services. */
-export function stackSecrets(plan: StackPlan): ReadonlyMap<string, pulumi.Output<string>> {
+/**
+ * Every secret of the stack by name: those that users bring, as `secret.NAME`, and those made for services.
+ *
+ * @param when the engine's first answer about a service. It loads one plugin after the other, and the one that makes
+ *   secrets takes longest: asked for then, and not before, it starts beside supervisord instead of ahead of it.
+ */
+export function stackSecrets(plan: StackPlan, when: Promise<unknown>): ReadonlyMap<string, pulumi.Output<string>> {
   const brought = Object.entries(plan.secrets).map(
-    ([name, secret]) => [`secret.${name}`, bring(name, secret)] as const,
+    ([name, secret]) => [`secret.${name}`, bring(name, secret, when)] as const,
   );
   const made = plan.services
     .flatMap((service) => service.generates)
-    .map((name) => [name, generate(name.replace(".", "-"), GENERATED_BYTES)] as const);
+    .map((name) => [name, generate(name.replace(".", "-"), GENERATED_BYTES, when)] as const);
   return new Map([...brought, ...made]);
 }
 
-function bring(name: string, secret: UserSecret): pulumi.Output<string> {
+function bring(name: string, secret: UserSecret, when: Promise<unknown>): pulumi.Output<string> {
   switch (secret.from) {
     case "config":
       return pulumi.secret(secret.value);
@@ -26,7 +31,7 @@ function bring(name: string, secret: UserSecret): pulumi.Output<string> {
     case "file":
       return pulumi.secret(readSecretFile(secret));
     case "generate":
-      return generate(`secret-${name}`, secret.bytes);
+      return generate(`secret-${name}`, secret.bytes, when);
   }
 }
 
@@ -40,4 +45,5 @@ function readSecretFile({ path, required }: Extract<UserSecret, { from: "file" }
   }
 }
 
-const generate = (name: string, bytes: number): pulumi.Output<string> => new GeneratedSecret(name, { bytes }, {}).value;
+const generate = (name: string, bytes: number, when: Promise<unknown>): pulumi.Output<string> =>
+  new GeneratedSecret(name, { bytes: when.then(() => bytes) }, {}).value;
