@@ -21,7 +21,9 @@ export function readStackFile(projectDir: string, stack: string): StackFile {
   // Merge keys (`<<: *defaults`) count for Pulumi too.
   const document = parseDocument(text, { merge: true });
   if (document.errors.length > 0) {
-    return { problems: document.errors.map((error) => notYaml(name, (error.message.split("\n")[0] ?? "").replace(/:$/, ""))) };
+    return {
+      problems: document.errors.map((error) => notYaml(name, (error.message.split("\n")[0] ?? "").replace(/:$/, ""))),
+    };
   }
   let content: unknown;
   try {
