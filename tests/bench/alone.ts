@@ -82,7 +82,7 @@ export async function startAlone(
 
 async function install(plan: HostPlan, secrets: ReadonlyMap<string, string>, python: string, cwd: string) {
   const values = Object.fromEntries(secretNames(plan).map((name) => [name, secrets.get(name)]));
-  await execa(python, ["-S", "-E", "-s", "-B", "tests/bench/install.py"], {
+  await execa(python, ["-S", "-E", "-s", "-B", join(import.meta.dirname, "install.py")], {
     cwd,
     env: { PLAN: planText(plan) },
     extendEnv: false,

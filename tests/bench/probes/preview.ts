@@ -1,4 +1,5 @@
-import { join } from "node:path";
+import { cpSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { testStack, type TestStack } from "../../support/test-stack.ts";
 import { engineroom, pulumiShell, seconds, type Bench, type Probe } from "../context.ts";
 import { median, type Figure, type Findings } from "../figure.ts";
@@ -84,8 +85,10 @@ interface Floor extends AsyncDisposable {
 
 /** A stack of the floor's program, in the same backend; nothing of it runs, so there is nothing to take down. */
 async function floorStack(bench: Bench, { places, checkout }: TestStack, count: number): Promise<Floor> {
+  const directory = join(checkout.dir, "floor");
+  cpSync(join(dirname(import.meta.dirname), "floor"), directory, { recursive: true });
   const options = {
-    cwd: join(checkout.dir, "tests/bench/floor"),
+    cwd: directory,
     env: { ...pulumiShell(bench, { places }), FLOOR_SERVICES: String(count) },
   };
   const stack = ["--stack", `floor-${count}`];
