@@ -280,7 +280,6 @@ def stop_service(plan, _text):
         rpc = Supervisor(plan["socket"])
         stop_program(rpc, name)
         ignoring(BAD_NAME, rpc.removeProcessGroup, name)
-        reread(rpc)
     end_by_proof(home_of(plan), plan["owner"], ORPHAN_GRACE_SECONDS)
     remove_tree(home_of(plan))
 
