@@ -35,8 +35,8 @@ from rpc import Fault, NotSupervisord, Supervisor  # noqa: E402
 # What only some actions need is imported there: each start counts, and most of one is imports.
 
 SUPERVISOR_START_SECONDS = 15
-# Above the longest stop grace of any one program, which supervisord waits for at its own shutdown.
-SUPERVISOR_STOP_SECONDS = 180
+# Above the longest stop grace of any one program; supervisord itself kills what takes longer than its own.
+STOP_SECONDS = 180
 ORPHAN_GRACE_SECONDS = 20
 # Faults of supervisord's XML-RPC interface (supervisor/xmlrpc.py).
 BAD_NAME, ALREADY_ADDED, ALREADY_STARTED, NOT_RUNNING, CANT_REREAD = 10, 90, 60, 70, 92
@@ -133,7 +133,7 @@ def launch_supervisor(plan, config):
 
 def settled_identity(path):
     """One that is on its way out is waited for: an interrupted destroy may have sent it there."""
-    wait_until(lambda: identity(path) != ENDING, SUPERVISOR_STOP_SECONDS)
+    wait_until(lambda: identity(path) != ENDING, STOP_SECONDS)
     return identity(path)
 
 
@@ -144,7 +144,7 @@ def shut_down(plan):
         Supervisor(plan["socket"]).shutdown()
     except (FileNotFoundError, ConnectionError):
         return
-    wait_until(lambda: not is_alive(pid), SUPERVISOR_STOP_SECONDS)
+    wait_until(lambda: not is_alive(pid), STOP_SECONDS)
 
 
 def stop_supervisor(plan, _text):
@@ -222,8 +222,10 @@ def reread(rpc):
 
 
 def stop_program(rpc, name):
+    """Returns when it has ended. supervisord's own wait looks once a second; each question has it look at once."""
     try:
-        rpc.stopProcessGroup(name, True)
+        rpc.stopProcessGroup(name, False)
+        wait_until(lambda: rpc.getProcessInfo(name)["statename"] != "STOPPING", STOP_SECONDS)
     except Fault as fault:
         if fault.code not in (BAD_NAME, NOT_RUNNING):
             raise
