@@ -109,6 +109,9 @@ export function servicesToRemove({ places, services }: StackPlan): readonly stri
   return existsSync(places.servicesDir) ? readdirSync(places.servicesDir).filter((name) => !planned.has(name)) : [];
 }
 
+/** No exit code of Pulumi's: a signal ended it. */
+const KILLED = -1;
+
 export interface EngineEnd {
   readonly exitCode: number;
   readonly interrupted: boolean;
@@ -142,10 +145,11 @@ export async function runEngine(verb: Verb, args: readonly string[], target: Eng
     const exitCode = await new Promise<number>((resolve, reject) => {
       child.on("error", reject);
       child.on("close", (code) => {
-        resolve(code ?? 1);
+        resolve(code ?? KILLED);
       });
     });
-    return { exitCode, interrupted: interrupted || existsSync(mark) };
+    // A killed engine ends its program as a cancelled one does; only the latter ends by itself.
+    return { exitCode, interrupted: interrupted || (exitCode !== KILLED && existsSync(mark)) };
   } finally {
     rmSync(mark, { force: true });
     for (const signal of signals) process.off(signal, interrupt);
