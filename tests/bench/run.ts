@@ -39,8 +39,9 @@ function options(): Options | undefined {
   return { chosen, runs, json: values.json };
 }
 
+const stop = new AbortController();
+
 async function main({ chosen, runs, json }: Options): Promise<void> {
-  const stop = new AbortController();
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(name, () => stop.abort(new Error("interrupted")));
   }
@@ -66,6 +67,6 @@ if (wanted === undefined) {
     await main(wanted);
   } catch (error) {
     process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
-    process.exitCode = 1;
+    process.exitCode = stop.signal.aborted ? 130 : 1;
   }
 }

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { basename } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { processTree } from "#checks/process-tree.ts";
 import { memoryOf } from "#operations/memory.ts";
@@ -88,7 +89,7 @@ async function peakOf({ checkout, signal }: Bench, stack: TestStack): Promise<Pe
 /** Services, jobs and supervisord carry the owner in their environment. */
 const isOurs = (pid: number): boolean => !procFile(pid, "environ").includes("\0ENGINEROOM_INSTANCE=");
 
-const nameOf = (pid: number): string => procFile(pid, "comm").trim() || "ended";
+const nameOf = (pid: number): string => basename(procFile(pid, "cmdline").split("\0")[0] ?? "") || "ended";
 
 function procFile(pid: number, name: string): string {
   try {
