@@ -1,6 +1,9 @@
 import { z } from "zod";
 import { parseDuration, parseSize } from "./units.ts";
 
+// A schema parses a few objects a start: to compile it first takes longer than to parse.
+z.config({ jitless: true });
+
 // A message here says what was expected; zod-problems.ts makes a sentence of it.
 
 /** `90s`, `10m`: milliseconds. */
