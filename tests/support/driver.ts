@@ -34,17 +34,13 @@ const pulumiArgs: Readonly<Record<Verb, readonly string[]>> = {
   refresh: ["--yes", "--skip-preview"],
 };
 
-/** Makes the stack where it is not there yet, as people do, then leaves the shell to Pulumi. */
-const PREPARED = `
-eval "$(./engineroom --stack "$1" env)" || exit
-shift
-pulumi stack init "$PULUMI_STACK" --no-select >/dev/null 2>&1 || :
-exec pulumi "$@"`;
+/** As people prepare a shell, which is then left to Pulumi. */
+const PREPARED = 'eval "$(./engineroom --stack "$1" env)" || exit; shift; exec pulumi "$@"';
 
 /** Plain `pulumi VERB` in a shell that \`eval "$(./engineroom env)"\` prepared. */
 export const pulumi: Driver = {
   name: "plain pulumi",
-  argv: (stack, verb, ...args) => ["/bin/sh", "-c", PREPARED, "sh", stack.name, verb, ...pulumiArgs[verb], ...args],
+  argv: (stack, verb, ...args) => preparedPulumi(stack, verb, ...pulumiArgs[verb], ...args),
   run: (stack, verb, ...args) => stack.run(pulumi.argv(stack, verb, ...args)),
 };
 
@@ -52,7 +48,16 @@ export const drivers: readonly Driver[] = [engineroom, pulumi];
 
 /** Any other command of Pulumi on the stack, through a prepared shell. */
 export const pulumiCommand = (stack: TestStack, ...args: readonly string[]): Promise<Ended> =>
-  stack.run(["/bin/sh", "-c", PREPARED, "sh", stack.name, ...args]);
+  stack.run(preparedPulumi(stack, ...args));
+
+export const preparedPulumi = (stack: TestStack, ...args: readonly string[]): readonly string[] => [
+  "/bin/sh",
+  "-c",
+  PREPARED,
+  "sh",
+  stack.name,
+  ...args,
+];
 
 /** A command that runs while the test goes on, as a shell would start it: in a process group of its own. */
 export interface Running extends AsyncDisposable {

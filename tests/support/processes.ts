@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { processIdentity } from "#checks/process-tree.ts";
+import { parseStat, processIdentity } from "#checks/process-tree.ts";
 
 /** A process, by what cannot be given out twice. */
 export interface Identity {
@@ -19,11 +19,10 @@ export interface Process extends Identity {
 }
 
 /** All processes that live now, but for the kernel's own. */
-export function allProcesses(): readonly Process[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .flatMap((name) => lookAt(Number(name)) ?? []);
-}
+export const allProcesses = (): readonly Process[] => allPids().flatMap((pid) => lookAt(pid) ?? []);
+
+const allPids = (): readonly number[] =>
+  readdirSync("/proc").flatMap((name) => (/^\d+$/.test(name) ? Number(name) : []));
 
 function lookAt(pid: number): Process | undefined {
   const identity = identityOf(pid);
@@ -92,18 +91,24 @@ export async function startStranger(argv: readonly string[], cwd = "/"): Promise
 /** What every look at /proc has seen, while it runs. */
 export interface Watch extends AsyncDisposable {
   readonly looks: number;
-  /** Every process that was there at any look; the last sight of each. */
+  /** Every process that was there at any look. */
   readonly seen: () => readonly Process[];
 }
 
-/** Looks at all processes, again and again, until it is disposed of. */
+/** Looks at all processes, again and again, until it is disposed of. What is known already is not read again. */
 export function watchProcesses(): Watch {
   const seen = new Map<string, Process>();
+  const take = (pid: number): void => {
+    // A program that takes another's place with `exec` changes its arguments.
+    const key = `${pid} ${parseStat(pid, procFile(pid, "stat"))?.startTime ?? 0} ${procFile(pid, "cmdline")}`;
+    const found = seen.has(key) ? undefined : lookAt(pid);
+    if (found !== undefined) seen.set(key, found);
+  };
   const end = new AbortController();
   let looks = 0;
   const loop = (async () => {
     while (!end.signal.aborted) {
-      for (const one of allProcesses()) seen.set(`${one.pid} ${one.startTime} ${one.argv}`, one);
+      for (const pid of allPids()) take(pid);
       looks += 1;
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
