@@ -151,16 +151,18 @@ function filesThatShow(base: string, word: string): readonly string[] {
   return readdirSync(base, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && !entry.parentPath.startsWith(join(base, "checkout", "node_modules")))
     .map((entry) => join(entry.parentPath, entry.name))
-    .filter((path) => shows(textOf(path), word))
+    .filter((path) => holds(contentOf(path), word))
     .map((path) => relative(base, path).replace(/^state\/[^/]+\/stacks\//, ""))
     .sort();
 }
 
+const holds = (content: Buffer, word: string): boolean => forms(word).some((form) => content.includes(form));
+
 /** Postgres takes files of its own away at any time. */
-function textOf(path: string): string {
+function contentOf(path: string): Buffer {
   try {
-    return readFileSync(path, "utf8");
+    return readFileSync(path);
   } catch {
-    return "";
+    return Buffer.alloc(0);
   }
 }
