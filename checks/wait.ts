@@ -4,7 +4,7 @@ import type { Outcome, Probe, WaitPolicy, WaitReport } from "#checks/check.ts";
 // One attempt costs a millisecond or two, and whatever waits longer than needed delays all that depends on it: steps
 // are about a tenth of the time so far.
 const FIRST_STEP_MS = 25;
-const LONGEST_STEP_MS = 250;
+const LONGEST_STEP_MS = 150;
 const STEP_GROWTH = 1.1;
 /** What a probe has for its last words after its limit. */
 const GRACE_MS = 100;
