@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { dirname } from "node:path";
 import type { Tools } from "#setup/tools.ts";
 import { SERVICE_USER, type HostPlaces, type StackPlaces } from "#stack/places.ts";
 import type { PlannedFile, ServicePlan } from "#stack/plan.ts";
@@ -114,11 +113,10 @@ const dataOf = (plan: ServicePlan, services: readonly ServicePlan[]): Readonly<R
   );
 
 /** Services see this and their own variables, nothing of the shell that ran `up`. */
-function baseEnv(plan: ServicePlan, { places, tools }: HostContext): Readonly<Record<string, Text>> {
+function baseEnv(plan: ServicePlan, { places }: HostContext): Readonly<Record<string, Text>> {
   const own = plan.build?.kind === "python" ? [`${plan.build.target}/.venv/bin`] : [];
-  const node = tools.node ? [dirname(tools.node.path)] : [];
   return {
-    PATH: [[...own, ...node, "/usr/local/bin", "/usr/bin", "/bin"].join(":")],
+    PATH: [[...own, "/usr/local/bin", "/usr/bin", "/bin"].join(":")],
     HOME: [serviceHome(places, plan.name)],
     LANG: ["C.UTF-8"],
     PYTHONUNBUFFERED: ["1"],

@@ -96,7 +96,7 @@ describe("what a service sees", () => {
   it("is its own variables and these, nothing of the shell that ran up", () => {
     process.env["LEAKED_BY_THE_SHELL"] = "1";
     expect(hostPlanOf({ env: { MINE: "1" } }).launch.env).toEqual({
-      PATH: ["/opt/node/bin:/usr/local/bin:/usr/bin:/bin"],
+      PATH: ["/usr/local/bin:/usr/bin:/bin"],
       HOME: ["/home/me/.local/state/engineroom/lab/stacks/test/services/web"],
       LANG: ["C.UTF-8"],
       PYTHONUNBUFFERED: ["1"],
@@ -107,7 +107,7 @@ describe("what a service sees", () => {
   });
   it("has the environment of its application first on the path", () =>
     expect(hostPlanOf({ build: "./app" }).launch.env["PATH"]).toEqual([
-      "/home/me/.cache/engineroom/builds/app-aaaaaaaaaaaa/.venv/bin:/opt/node/bin:/usr/local/bin:/usr/bin:/bin",
+      "/home/me/.cache/engineroom/builds/app-aaaaaaaaaaaa/.venv/bin:/usr/local/bin:/usr/bin:/bin",
     ]));
   it("is what its settings say, where they say so", () =>
     expect(hostPlanOf({ env: { PATH: "/mine", HOME: "/me" } }).launch.env).toMatchObject({
