@@ -75,6 +75,8 @@ export async function observe(plan: StackPlan): Promise<Observation> {
   };
 }
 
+const configOf = (places: StackPlaces): string => `${places.stackDir}/supervisord.conf`;
+
 async function lookAtSupervisor(
   places: StackPlaces,
 ): Promise<{ readonly seen: SupervisorSeen; readonly programs: ReadonlyMap<string, ProgramState> }> {
@@ -84,9 +86,13 @@ async function lookAtSupervisor(
       programStates(places.supervisorSocket),
     ]);
     if (owner !== places.owner) return { seen: { state: "foreign", owner }, programs: new Map() };
+    if (!existsSync(configOf(places))) {
+      // Somebody removed the stack's directory under a living supervisord, which must begin anew.
+      return { seen: { state: "down", reason: "its settings are gone" }, programs: new Map() };
+    }
     return { seen: { state: "running" }, programs: new Map(states.map((state) => [state.name, state])) };
   } catch (error) {
-    const started = existsSync(`${places.stackDir}/supervisord.conf`);
+    const started = existsSync(configOf(places));
     const reason = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
     return { seen: started ? { state: "down", reason } : { state: "absent" }, programs: new Map() };
   }
