@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { UserError } from "#cli/errors.ts";
 import { writeFileAtomic } from "#setup/atomic.ts";
 import { type Account, type Found, type SetupContext, type Source, sources } from "#setup/context.ts";
+import { dockerPlugin } from "#setup/docker-plugin.ts";
 import { llamaServer } from "#setup/llama-server.ts";
 import { withLock } from "#setup/lock.ts";
 import { fetchModel, hasModel, modelPath, seconds } from "#setup/models.ts";
@@ -16,11 +17,12 @@ import { python } from "#setup/python.ts";
 import { redis } from "#setup/redis.ts";
 import { supervisord } from "#setup/supervisord.ts";
 import { makeServiceAccount, noAccount, serviceAccount } from "#setup/system-user.ts";
-import { type Tool, type ToolName, type Tools, readTools, toolNames, toolsFile } from "#setup/tools.ts";
+import { type Tool, type ToolName, type Tools, hostParts, readTools, toolsFile } from "#setup/tools.ts";
 import { shortHash } from "#setup/wheels.ts";
 import { type HostPlaces, hostPlaces } from "#stack/places.ts";
 
 export interface SetupOptions {
+  /** `all`: those of the host. */
   readonly parts: readonly ToolName[] | "all";
   /** False: nothing is installed, everything that is missing is named in one error. */
   readonly install: boolean;
@@ -39,6 +41,7 @@ const parts: Readonly<Record<ToolName, Part>> = {
   redis,
   nginx,
   "llama-server": llamaServer,
+  "docker-plugin": dockerPlugin,
 };
 
 /**
@@ -47,7 +50,7 @@ const parts: Readonly<Record<ToolName, Part>> = {
  */
 export async function setUp(options: SetupOptions): Promise<Tools> {
   const host = hostPlaces(options.env, process.getuid?.() ?? 0);
-  const names = withNeeds(options.parts === "all" ? toolNames : options.parts);
+  const names = withNeeds(options.parts === "all" ? hostParts : options.parts);
   const tools = readTools(host.cacheDir);
   const complete = names.every((name) => isCurrent(name, tools, options.env));
   const account = host.asRoot ? serviceAccount() : undefined;

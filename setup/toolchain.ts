@@ -5,12 +5,13 @@ import { UserError } from "#cli/errors.ts";
 import { makeAtomic } from "#setup/atomic.ts";
 import { type Source, sources as allSources } from "#setup/context.ts";
 import { withLock } from "#setup/lock.ts";
-import { buildPrograms } from "#setup/toolchain/build.ts";
+import { buildDockerPlugin, buildPrograms } from "#setup/toolchain/build.ts";
 import { hostToolchain } from "#setup/toolchain/host.ts";
-import { isComplete } from "#setup/toolchain/layout.ts";
-import { downloadPrograms, releases } from "#setup/toolchain/release.ts";
-import { sourcesKey } from "#setup/toolchain/sources.ts";
-import { checkPackages, commandVersion, pulumiVersion } from "#setup/toolchain/versions.ts";
+import { isExecutable } from "#setup/path.ts";
+import { dockerProgram, isComplete } from "#setup/toolchain/layout.ts";
+import { downloadDockerPlugin, downloadPrograms, type Release, releases } from "#setup/toolchain/release.ts";
+import { dockerKey, sourcesKey } from "#setup/toolchain/sources.ts";
+import { checkPackages, commandVersion, dockerFix, dockerVersion, pulumiVersion } from "#setup/toolchain/versions.ts";
 
 /** What runs Pulumi programs. */
 export interface Toolchain {
@@ -41,7 +42,7 @@ export async function buildToolchain(
   },
 ): Promise<Toolchain> {
   checkPackages(options.nodeModules);
-  return make(options, "packages", sourcesKey(), (root) => buildPrograms(root, options));
+  return makeToolchain(options, "packages", sourcesKey(), (root) => buildPrograms(root, options));
 }
 
 /**
@@ -50,9 +51,13 @@ export async function buildToolchain(
  * @throws when the host cannot be reached (within 5 s), or a file is not the one that was published.
  */
 export async function downloadToolchain(options: Common & { readonly env: NodeJS.ProcessEnv }): Promise<Toolchain> {
-  const where = Object.values(releases).map((release) => [release.archive, options.env[release.variable] ?? ""]);
-  const key = createHash("sha256").update(JSON.stringify(where)).digest("hex").slice(0, 12);
-  return make(options, "official", key, (root) => downloadPrograms(root, options));
+  const key = officialKey([releases.pulumi, releases.command], options.env);
+  return makeToolchain(options, "official", key, (root) => downloadPrograms(root, options));
+}
+
+function officialKey(wanted: readonly Release[], env: NodeJS.ProcessEnv): string {
+  const where = wanted.map((release) => [release.archive, env[release.variable] ?? ""]);
+  return createHash("sha256").update(JSON.stringify(where)).digest("hex").slice(0, 12);
 }
 
 /**
@@ -60,19 +65,53 @@ export async function downloadToolchain(options: Common & { readonly env: NodeJS
  *
  * @param options.go gives the go command; called only when something is to be built.
  */
-export async function findToolchain(
-  options: Common & {
-    readonly nodeModules: string;
-    readonly env: NodeJS.ProcessEnv;
-    readonly sources?: readonly Source[];
-    readonly go: () => Promise<string>;
-  },
-): Promise<Toolchain & { readonly source: Source }> {
+export function findToolchain(options: FindOptions): Promise<Toolchain & { readonly source: Source }> {
+  const fix = `install Pulumi ${pulumiVersion} and its command plugin ${commandVersion} (docs/toolchain.md)`;
+  return firstOf(options, `pulumi ${pulumiVersion}`, fix, {
+    host: async () => {
+      const found = await hostToolchain(options.env);
+      return found === undefined ? undefined : { ...found, key: pulumiVersion };
+    },
+    official: () => downloadToolchain(options),
+    packages: async () => buildToolchain({ ...options, go: await options.go() }),
+  });
+}
+
+/** Like {@link findToolchain} for the docker plugin, which only stacks with containers need. */
+export function findDockerPlugin(options: FindOptions): Promise<{ readonly path: string; readonly source: Source }> {
+  const make = (source: Source, key: string, work: (root: string) => Promise<void>) => async () => {
+    const file = (root: string) => join(root, dockerProgram);
+    const about = { source, docker: dockerVersion };
+    return { path: file(await makeOnce(options, `docker-${key}`, about, (root) => isExecutable(file(root)), work)) };
+  };
+  return firstOf(options, `docker plugin ${dockerVersion}`, dockerFix, {
+    official: make("official", officialKey([releases.docker], options.env), (root) =>
+      downloadDockerPlugin(root, options),
+    ),
+    packages: make("packages", dockerKey(), async (root) =>
+      buildDockerPlugin(root, { ...options, go: await options.go() }),
+    ),
+  });
+}
+
+type FindOptions = Common & {
+  readonly nodeModules: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly sources?: readonly Source[];
+  readonly go: () => Promise<string>;
+};
+
+async function firstOf<T extends object>(
+  options: FindOptions,
+  what: string,
+  fix: string,
+  from: Readonly<Partial<Record<Source, () => Promise<T | undefined>>>>,
+): Promise<T & { readonly source: Source }> {
   checkPackages(options.nodeModules);
   const reasons: string[] = [];
   for (const source of options.sources ?? allSources) {
     try {
-      const found = await from[source](options);
+      const found = await from[source]?.();
       if (found !== undefined) return { ...found, source };
       reasons.push(`${source}: none`);
     } catch (error) {
@@ -82,48 +121,41 @@ export async function findToolchain(
     }
     options.report(`toolchain: not from ${reasons.at(-1) ?? source}`);
   }
-  throw new UserError(
-    "SETUP_FAILED",
-    `pulumi ${pulumiVersion}: expected one source to have it, got ${reasons.join("; ")}.`,
-    {
-      fix: `install Pulumi ${pulumiVersion} and its command plugin ${commandVersion} (docs/toolchain.md)`,
-    },
-  );
+  throw new UserError("SETUP_FAILED", `${what}: expected one source to have it, got ${reasons.join("; ")}.`, { fix });
 }
 
-type FindOptions = Parameters<typeof findToolchain>[0];
-
-const from: Readonly<Record<Source, (options: FindOptions) => Promise<Toolchain | undefined>>> = {
-  host: async (options) => {
-    const found = await hostToolchain(options.env);
-    return found === undefined ? undefined : { ...found, key: pulumiVersion };
-  },
-  official: (options) => downloadToolchain(options),
-  packages: async (options) => buildToolchain({ ...options, go: await options.go() }),
-};
-
-/** Has `work` fill a temporary directory, which gets its real name once it is complete. */
-async function make(
+async function makeToolchain(
   options: Common,
   source: Source,
   key: string,
   work: (root: string) => Promise<void>,
 ): Promise<Toolchain> {
+  const about = { source, pulumi: pulumiVersion, command: commandVersion };
+  const isThere = (root: string) => isComplete(join(root, "bin"), join(root, "home"));
+  const root = await makeOnce(options, key, about, isThere, work);
+  return { pulumi: join(root, "bin", "pulumi"), home: join(root, "home"), key };
+}
+
+/** Has `work` fill a temporary directory, which gets its real name once it is complete. @returns the directory. */
+async function makeOnce(
+  options: Common,
+  name: string,
+  about: Readonly<Record<string, string>>,
+  isThere: (root: string) => boolean,
+  work: (root: string) => Promise<void>,
+): Promise<string> {
   const dir = join(options.cacheDir, "toolchain");
-  const root = join(dir, key);
-  const toolchain = { pulumi: join(root, "bin", "pulumi"), home: join(root, "home"), key };
-  const there = () => isComplete(join(root, "bin"), toolchain.home);
-  if (there()) return toolchain;
+  const root = join(dir, name);
+  if (isThere(root)) return root;
   const waiting = (holder: string) => {
     options.report(`toolchain: waiting for process ${holder}, which makes it`);
   };
-  return withLock(join(dir, `${key}.lock`), waiting, async () => {
-    if (there()) return toolchain;
+  return withLock(join(dir, `${name}.lock`), waiting, async () => {
+    if (isThere(root)) return root;
     await makeAtomic(root, async (temporary) => {
       await work(temporary);
-      const about = { source, pulumi: pulumiVersion, command: commandVersion };
       writeFileSync(join(temporary, "toolchain.json"), `${JSON.stringify(about)}\n`);
     });
-    return toolchain;
+    return root;
   });
 }

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** Programs that services and the command line need. */
-export const toolNames = [
+/** Programs that host services and the command line need. */
+export const hostParts = [
   "node",
   "python",
   "supervisord",
@@ -12,6 +12,9 @@ export const toolNames = [
   "nginx",
   "llama-server",
 ] as const;
+
+/** The others are set up where they are asked for by name: `docker-plugin` by stacks with containers. */
+export const toolNames = [...hostParts, "docker-plugin"] as const;
 export type ToolName = (typeof toolNames)[number];
 
 /** One program that set-up found or made. */

@@ -2,9 +2,9 @@ import { chmodSync, copyFileSync, mkdirSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { execa } from "execa";
 import { UserError } from "#cli/errors.ts";
-import { commandPlugin } from "#setup/toolchain/layout.ts";
-import { cliModule, commandModule, dynamicScripts } from "#setup/toolchain/sources.ts";
-import { commandVersion, pulumiVersion } from "#setup/toolchain/versions.ts";
+import { commandPlugin, dockerProgram } from "#setup/toolchain/layout.ts";
+import { cliModule, commandModule, dockerModule, dynamicScripts } from "#setup/toolchain/sources.ts";
+import { commandVersion, dockerVersion, pulumiVersion } from "#setup/toolchain/versions.ts";
 
 interface GoBuild {
   /** What the lines of the report say. */
@@ -14,6 +14,7 @@ interface GoBuild {
   readonly output: string;
   /** The variable that holds the program's version, and its value. */
   readonly version: readonly [variable: string, value: string];
+  readonly tags?: string;
 }
 
 export interface BuildOptions {
@@ -62,6 +63,19 @@ export async function buildPrograms(root: string, options: BuildOptions): Promis
   copyScripts(bin);
 }
 
+/** Builds the docker plugin in `root`. */
+export async function buildDockerPlugin(root: string, options: BuildOptions): Promise<void> {
+  await goBuild(options, {
+    name: `docker plugin ${dockerVersion}`,
+    module: dockerModule,
+    packages: ["."],
+    output: join(root, dockerProgram),
+    version: ["main.version", dockerVersion],
+    // Upstream can also run compose files, by half of docker compose.
+    tags: "no_compose",
+  });
+}
+
 function copyScripts(bin: string): void {
   for (const name of readdirSync(dynamicScripts)) {
     copyFileSync(join(dynamicScripts, name), join(bin, name));
@@ -69,7 +83,7 @@ function copyScripts(bin: string): void {
   }
 }
 
-async function goBuild(options: BuildOptions, build: GoBuild, cancelSignal: AbortSignal): Promise<void> {
+async function goBuild(options: BuildOptions, build: GoBuild, cancelSignal?: AbortSignal): Promise<void> {
   const started = performance.now();
   options.report(`toolchain: building ${build.name}`);
   const [variable, version] = build.version;
@@ -78,6 +92,7 @@ async function goBuild(options: BuildOptions, build: GoBuild, cancelSignal: Abor
     "build",
     "-trimpath",
     "-buildvcs=false",
+    `-tags=${build.tags ?? ""}`,
     "-ldflags",
     `-s -w -X ${variable}=${version}`,
     "-o",
@@ -93,7 +108,7 @@ async function goBuild(options: BuildOptions, build: GoBuild, cancelSignal: Abor
     all: true,
     reject: false,
     timeout: buildTimeoutMs,
-    cancelSignal,
+    ...(cancelSignal && { cancelSignal }),
   }).finally(() => {
     clearInterval(lifeSign);
   });

@@ -6,7 +6,7 @@ import { execa } from "execa";
 import { EnvHttpProxyAgent, fetch, type Response } from "undici";
 import { UserError } from "#cli/errors.ts";
 import { commandPlugin } from "#setup/toolchain/layout.ts";
-import { commandVersion, pulumiVersion } from "#setup/toolchain/versions.ts";
+import { commandVersion, dockerVersion, pulumiVersion } from "#setup/toolchain/versions.ts";
 
 /** One archive that a project publishes, and the file beside it that lists the sums of a release's archives. */
 export interface Release {
@@ -32,6 +32,12 @@ export const releases = {
     variable: "ENGINEROOM_PULUMI_COMMAND_URL",
     base: `https://github.com/pulumi/pulumi-command/releases/download/v${commandVersion}`,
   },
+  docker: {
+    archive: `pulumi-resource-docker-v${dockerVersion}-linux-amd64.tar.gz`,
+    sums: `pulumi-docker_${dockerVersion}_checksums.txt`,
+    variable: "ENGINEROOM_PULUMI_DOCKER_URL",
+    base: `https://github.com/pulumi/pulumi-docker/releases/download/v${dockerVersion}`,
+  },
 } as const satisfies Readonly<Record<string, Release>>;
 
 /** What an unreachable host may cost, all its answers together. */
@@ -43,21 +49,34 @@ export interface DownloadOptions {
   readonly report: (line: string) => void;
 }
 
-/** Downloads, checks and unpacks both archives below `root`: `bin/` and `home/`. */
-export async function downloadPrograms(root: string, options: DownloadOptions): Promise<void> {
+/** Downloads, checks and unpacks Pulumi and its command plugin below `root`: `bin/` and `home/`. */
+export function downloadPrograms(root: string, options: DownloadOptions): Promise<void> {
+  const plugin = dirname(commandPlugin(join(root, "home")));
+  return downloadReleases(options, [
+    { release: releases.pulumi, dir: join(root, "bin"), tarOptions: ["--strip-components=1"] },
+    { release: releases.command, dir: plugin, tarOptions: [] },
+  ]);
+}
+
+/** Downloads, checks and unpacks the docker plugin in `root`. */
+export function downloadDockerPlugin(root: string, options: DownloadOptions): Promise<void> {
+  return downloadReleases(options, [{ release: releases.docker, dir: root, tarOptions: [] }]);
+}
+
+interface Download {
+  readonly release: Release;
+  readonly dir: string;
+  readonly tarOptions: readonly string[];
+}
+
+async function downloadReleases(options: DownloadOptions, downloads: readonly Download[]): Promise<void> {
   const dispatcher = new EnvHttpProxyAgent({ connect: { timeout: reachMs }, bodyTimeout: silentMs });
   try {
-    const get = (release: Release) => baseOf(release, options.env);
     // The sums first: they tell in seconds whether there is a download at all.
-    const [pulumiSum, commandSum] = await Promise.all([
-      expectedSum(releases.pulumi, get(releases.pulumi), dispatcher),
-      expectedSum(releases.command, get(releases.command), dispatcher),
-    ]);
-    const home = dirname(commandPlugin(join(root, "home")));
-    await Promise.all([
-      obtain(releases.pulumi, pulumiSum, join(root, "bin"), ["--strip-components=1"], options, dispatcher),
-      obtain(releases.command, commandSum, home, [], options, dispatcher),
-    ]);
+    const expected = await Promise.all(
+      downloads.map(async (one) => ({ ...one, sum: await expectedSum(one.release, options.env, dispatcher) })),
+    );
+    await Promise.all(expected.map((one) => obtain(one, options, dispatcher)));
   } finally {
     await dispatcher.destroy();
   }
@@ -67,29 +86,29 @@ function baseOf(release: Release, env: NodeJS.ProcessEnv): string {
   return (env[release.variable] ?? release.base).replace(/\/$/, "");
 }
 
-async function expectedSum(release: Release, base: string, dispatcher: EnvHttpProxyAgent): Promise<string> {
+async function expectedSum(release: Release, env: NodeJS.ProcessEnv, dispatcher: EnvHttpProxyAgent): Promise<string> {
   if (release.sha256 !== undefined) return release.sha256;
-  const url = `${base}/${release.sums}`;
+  const url = `${baseOf(release, env)}/${release.sums}`;
   const response = await answer(url, dispatcher, AbortSignal.timeout(reachMs));
   return parseSum(url, await response.text(), release.archive);
 }
 
-/** @param text lines of a hexadecimal sum and a file name, as sha256sum(1) writes them. */
+/** By the sum's hexadecimal digits. Some projects publish SHA-1, which nobody but they could work around. */
+const algorithms: Readonly<Record<number, string>> = { 40: "sha1", 64: "sha256" };
+
+/** @param text lines of a hexadecimal sum and a file name, as sha256sum(1) and shasum(1) write them. */
 export function parseSum(url: string, text: string, archive: string): string {
   for (const line of text.split("\n")) {
     const [, sum, name] = /^([0-9a-f]+) [ *](?:\.\/)?(\S+)$/i.exec(line.trim()) ?? [];
     if (name !== archive || sum === undefined) continue;
-    if (sum.length === 64) return sum.toLowerCase();
-    throw new Error(`${url}: expected a sha256 for ${archive}, got a sum of ${sum.length * 4} bits`);
+    if (sum.length in algorithms) return sum.toLowerCase();
+    throw new Error(`${url}: expected a sha256 or sha1 for ${archive}, got a sum of ${sum.length * 4} bits`);
   }
   throw new Error(`${url}: expected a line for ${archive}, got none`);
 }
 
 async function obtain(
-  release: Release,
-  sha256: string,
-  dir: string,
-  tarOptions: readonly string[],
+  { release, dir, tarOptions, sum }: Download & { readonly sum: string },
   options: DownloadOptions,
   dispatcher: EnvHttpProxyAgent,
 ): Promise<void> {
@@ -98,15 +117,16 @@ async function obtain(
   options.report(`toolchain: downloading ${url}`);
   mkdirSync(dir, { recursive: true });
   const file = join(dir, release.archive);
-  await save(url, file, sha256, dispatcher);
+  await save(url, file, sum, dispatcher);
   await execa("tar", ["--extract", "--gzip", "--no-same-owner", "--file", file, "--directory", dir, ...tarOptions]);
   rmSync(file);
   options.report(`toolchain: ${release.archive} in ${((performance.now() - started) / 1000).toFixed(1)} s`);
 }
 
-async function save(url: string, file: string, sha256: string, dispatcher: EnvHttpProxyAgent): Promise<void> {
+async function save(url: string, file: string, sum: string, dispatcher: EnvHttpProxyAgent): Promise<void> {
   const response = await answer(url, dispatcher, null);
-  const hash = createHash("sha256");
+  const algorithm = algorithms[sum.length] ?? "sha256";
+  const hash = createHash(algorithm);
   const target = await open(file, "wx", 0o600);
   try {
     for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
@@ -117,8 +137,8 @@ async function save(url: string, file: string, sha256: string, dispatcher: EnvHt
     await target.close();
   }
   const got = hash.digest("hex");
-  if (got === sha256) return;
-  throw new UserError("CHECKSUM_MISMATCH", `${url}: expected sha256 ${sha256}, got ${got}.`, {
+  if (got === sum) return;
+  throw new UserError("CHECKSUM_MISMATCH", `${url}: expected ${algorithm} ${sum}, got ${got}.`, {
     fix: "run ./engineroom setup again; if it stays, something between here and there changes the file",
   });
 }

@@ -7,8 +7,16 @@ import { UserError } from "#cli/errors.ts";
 export const pulumiVersion = "3.259.0";
 /** The npm package @pulumi/command asks for a plugin of exactly its own version. */
 export const commandVersion = "1.2.1";
+/** As @pulumi/docker does. */
+export const dockerVersion = "5.2.0";
+/** How people install it themselves. */
+export const dockerFix = `pulumi plugin install resource docker v${dockerVersion}`;
 
-const pins = { "@pulumi/pulumi": pulumiVersion, "@pulumi/command": commandVersion };
+const pins = {
+  "@pulumi/pulumi": pulumiVersion,
+  "@pulumi/command": commandVersion,
+  "@pulumi/docker": dockerVersion,
+};
 const Manifest = z.object({ version: z.string() });
 
 /** @throws when the installed packages would ask for other programs than those that are set up here. */
