@@ -2,6 +2,8 @@ import type { Command } from "commander";
 import { UserError } from "#cli/errors.ts";
 import { globalOptions, projectDir, report } from "#cli/options.ts";
 import { sum, suites, type Counts } from "#operations/suites.ts";
+import { lookHere } from "#setup/docker.ts";
+import { setUpDocker } from "#setup/docker-parts.ts";
 import { pulumiEnvironment } from "#setup/environment.ts";
 import { modelFiles } from "#setup/models.ts";
 import { setUp, setUpModel } from "#setup/setup.ts";
@@ -30,7 +32,9 @@ export function define(command: Command): void {
         tools,
         env,
       });
-      const testEnv = { ...env, ...toolEnv };
+      const noDocker = chosen.some((suite) => suite.containers) ? await prepareContainers(options) : undefined;
+      if (noDocker !== undefined) report(`container tests are skipped: ${noDocker}`);
+      const testEnv = { ...env, ...toolEnv, [NO_DOCKER]: noDocker };
       const context = { projectDir, cacheDir: host.cacheDir, tools, model, env: testEnv, report };
       const all: Counts[] = [];
       for (const suite of chosen) {
@@ -44,6 +48,25 @@ export function define(command: Command): void {
       process.stdout.write(`${words(total)}\n`);
       process.exitCode = total.failed === 0 ? 0 : 1;
     });
+}
+
+/** Tells tests why they cannot run containers; tests/support/docker.ts reads it. */
+const NO_DOCKER = "ENGINEROOM_TEST_NO_DOCKER";
+
+/**
+ * Gets what container tests need. Where root can install an engine no reason keeps them from running.
+ *
+ * @returns why they cannot run here.
+ */
+async function prepareContainers(options: Parameters<typeof setUpDocker>[0]): Promise<string | undefined> {
+  try {
+    await setUpDocker(options);
+    return undefined;
+  } catch (error) {
+    const { asRoot, debianLike } = lookHere();
+    if (!(error instanceof UserError) || (options.install && asRoot && debianLike)) throw error;
+    return error.message;
+  }
 }
 
 function choose(names: readonly string[]): typeof suites {

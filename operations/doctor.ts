@@ -5,6 +5,8 @@ import { inspectModelFile } from "#checks/model-file.ts";
 import { listenersOn } from "#checks/ports.ts";
 import { preflight } from "#checks/preflight.ts";
 import type { World } from "#observe/world.ts";
+import { engineWords, findEngine, judgeEngine, lookHere } from "#setup/docker.ts";
+import { readImages } from "#setup/image-references.ts";
 import { bringsPassphrase } from "#setup/passphrase.ts";
 import { commandVersion } from "#setup/toolchain/versions.ts";
 import { isComplete } from "#setup/toolchain/layout.ts";
@@ -28,12 +30,13 @@ const wrong = (problem: Problem): Finding => ({ ok: false, ...problem });
 
 /** Looks at everything that could be in the way of the stack. Changes nothing. */
 export async function examine(world: World, env: Environment): Promise<readonly Finding[]> {
-  const [free, held, sound, key, left, ahead] = await Promise.all([
+  const [free, held, sound, key, left, containers, ahead] = await Promise.all([
     places(world),
     ports(world),
     models(world),
     passphrase(world, env),
     leftovers(world, stackNames(world.plan.places.projectDir)),
+    engineFindings(world, env),
     preflight(world),
   ]);
   return problemsLast([
@@ -49,6 +52,7 @@ export async function examine(world: World, env: Environment): Promise<readonly 
     ...secrets(world),
     ...key,
     ...engine(world, env),
+    ...containers,
     ...[...left, ...ahead].map(wrong),
   ]);
 }
@@ -231,6 +235,18 @@ async function salt(places: World["plan"]["places"], text: string): Promise<Find
     got: "another one",
     fix: "bring the passphrase that it was made with, or delete the line where the file holds nothing encrypted",
   });
+}
+
+/** The container engine, where the stack has containers. */
+async function engineFindings({ plan, context }: World, env: Environment): Promise<readonly Finding[]> {
+  if (!plan.services.some((service) => service.in === "container")) return [];
+  const look = await findEngine(env);
+  const images = readImages(context.host.cacheDir);
+  return [
+    ...("engine" in look ? [fine("Docker engine", engineWords(look.engine))] : []),
+    ...(images ? [fine("images", images.source === "registry" ? "official ones" : "stand-ins from packages")] : []),
+    ...judgeEngine(look, lookHere()).map(wrong),
+  ];
 }
 
 /** Locks and what a killed run left in the state; of another backend than a directory nothing is seen. */

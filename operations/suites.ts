@@ -25,6 +25,8 @@ export interface SuiteContext {
 /** One runner's tests. A suite that finds no test has failed. */
 export interface Suite {
   readonly name: string;
+  /** It has tests that run containers. */
+  readonly containers?: true;
   readonly run: (context: SuiteContext) => Promise<Counts>;
 }
 
@@ -40,9 +42,9 @@ export const suites: readonly Suite[] = [
   { name: "python", run: runPython },
   { name: "go", run: runGo },
   vitest("toolchain"),
-  vitest("integration"),
+  { ...vitest("integration"), containers: true },
   { name: "apps", run: runApps },
-  vitest("e2e"),
+  { ...vitest("e2e"), containers: true },
 ];
 
 export const sum = (all: readonly Counts[]): Counts =>

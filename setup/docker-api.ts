@@ -31,6 +31,7 @@ export interface EngineCall {
   readonly query?: Readonly<Record<string, string>>;
   /** A tar archive. */
   readonly body?: Readable;
+  readonly json?: unknown;
   readonly signal?: AbortSignal;
 }
 
@@ -47,8 +48,17 @@ export class EngineError extends Error {
 
 /** One call whose answer is JSON. Throws {@link EngineError} where the engine says no. */
 export async function askEngine<T>(host: string, call: EngineCall): Promise<T> {
-  const text = await wholeText(await send(host, call));
+  const text = await askEngineText(host, call);
   return (text === "" ? undefined : JSON.parse(text)) as T;
+}
+
+export async function askEngineText(host: string, call: EngineCall): Promise<string> {
+  try {
+    return await wholeText(await send(host, call));
+  } catch (error) {
+    if (call.signal?.aborted === true) throw new Error("no answer in time", { cause: error });
+    throw error;
+  }
 }
 
 /** One message of a pull, an import or a build. */
@@ -80,19 +90,20 @@ export async function followEngine(
 }
 
 async function send(host: string, call: EngineCall): Promise<IncomingMessage> {
-  const { method = "GET", path, query, body, signal } = call;
+  const { method = "GET", path, query, body, json, signal } = call;
+  const type = body === undefined ? "application/json" : "application/x-tar";
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     const sent = request({
       ...addressOf(host),
       agent: false,
       method,
       path: query === undefined ? path : `${path}?${new URLSearchParams(query).toString()}`,
-      headers: body === undefined ? {} : { "content-type": "application/x-tar" },
+      headers: body === undefined && json === undefined ? {} : { "content-type": type },
       ...(signal && { signal }),
     });
     sent.on("response", resolve);
     sent.on("error", reject);
-    if (body === undefined) sent.end();
+    if (body === undefined) sent.end(json === undefined ? undefined : JSON.stringify(json));
     else body.on("error", (error) => sent.destroy(error)).pipe(sent);
   });
   const status = response.statusCode ?? 0;
@@ -100,7 +111,10 @@ async function send(host: string, call: EngineCall): Promise<IncomingMessage> {
   throw new EngineError(status, reasonIn(await wholeText(response)));
 }
 
-function addressOf(url: string): { readonly socketPath: string } | { readonly host: string; readonly port: number } {
+/** Throws on what this program cannot speak to. */
+export function addressOf(
+  url: string,
+): { readonly socketPath: string } | { readonly host: string; readonly port: number } {
   const [, scheme, rest = ""] = /^([a-z]+):\/\/(.+)$/.exec(url) ?? [];
   if (scheme === "unix") return { socketPath: rest };
   if (scheme === "tcp" || scheme === "http") {

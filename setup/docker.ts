@@ -86,6 +86,19 @@ async function engineOf(host: string, version: VersionAnswer, info: InfoAnswer):
   };
 }
 
+/** `20.10.24 (API 1.41) at unix:///var/run/docker.sock, cgroup v1, overlay2, 71.0 GiB free` */
+export function engineWords(engine: Engine): string {
+  const gpus = [...engine.runtimes.filter((runtime) => runtime === "nvidia"), ...engine.cdiDevices];
+  return [
+    `${engine.version} (API ${engine.apiVersion}) at ${engine.host}`,
+    `cgroup v${engine.cgroupVersion}`,
+    engine.storageDriver,
+    ...(engine.freeBytes === undefined ? [] : [`${gibibytes(engine.freeBytes)} free`]),
+    ...(engine.rootless ? ["rootless"] : []),
+    ...(gpus.length > 0 ? [`GPU: ${gpus.join(", ")}`] : []),
+  ].join(", ");
+}
+
 /** An engine elsewhere counts as installed: nothing here could install it. */
 function isInstalled(host: string, env: Environment): boolean {
   return host !== defaultHost || findDockerd(env) !== undefined;
@@ -129,7 +142,7 @@ export function judgeEngine(look: EngineLook, here: Here): readonly Problem[] {
   const problems: Problem[] = [];
   if (!atLeast(engine.apiVersion, MINIMUM_API)) {
     problems.push({
-      code: "ENGINE_OLD",
+      code: "DOCKER_OLD",
       where,
       expected: `Docker 20.10 or newer (API ${MINIMUM_API})`,
       got: `${engine.version} (API ${engine.apiVersion})`,
@@ -138,7 +151,7 @@ export function judgeEngine(look: EngineLook, here: Here): readonly Problem[] {
   }
   if (engine.freeBytes !== undefined && engine.freeBytes < MINIMUM_FREE) {
     problems.push({
-      code: "ENGINE_DISK",
+      code: "DOCKER_DISK",
       where: `${engine.rootDir}, where the Docker engine keeps images and volumes`,
       expected: `${gibibytes(MINIMUM_FREE)} free`,
       got: gibibytes(engine.freeBytes),
@@ -160,7 +173,7 @@ function unreachable({ host, reason, detail }: NoEngine, here: Here): Problem {
     "no answer": "look at the engine's log (journalctl -u docker); DOCKER_HOST may name another engine",
   };
   return {
-    code: "ENGINE_UNREACHABLE",
+    code: "DOCKER_UNREACHABLE",
     where: `Docker engine at ${host}`,
     expected: "an answer",
     got: reason === "not installed" ? "none: no engine is installed" : `${reason} (${detail})`,

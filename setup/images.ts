@@ -49,7 +49,7 @@ export async function setUpImages(options: Options, names: readonly ImageName[])
     } else {
       const { buildStandIns, removeOldStandIns } = await import("#setup/images/build.ts");
       await buildStandIns(context, host, names);
-      await removeOldStandIns(context, host, names);
+      await removeOldStandIns(host, names, options.report);
     }
     const before = readImages(cacheDir);
     const kept = before?.source === chosen ? before.references : {};

@@ -115,9 +115,9 @@ function archive(all: readonly Files[]): Readable {
 
 /** Removes earlier stand-ins of these names, except for those that a container uses: the engine keeps them. */
 export async function removeOldStandIns(
-  context: SetupContext,
   host: string,
   names: readonly ImageName[],
+  report: (line: string) => void,
 ): Promise<void> {
   const current = new Set([baseReference, ...names.map(standInReference)]);
   for (const name of ["base", ...names]) {
@@ -125,16 +125,19 @@ export async function removeOldStandIns(
     const images = await askEngine<readonly EngineImage[]>(host, { path: "/images/json", query: { filters } });
     const tags = images.flatMap((image) => image.RepoTags ?? []);
     const old = tags.filter((tag) => tag.startsWith(`engineroom/${name}:`) && !current.has(tag));
-    for (const tag of old) await remove(context, host, tag);
+    for (const tag of old.sort()) {
+      if (await isRemoved(host, tag)) report(`image ${tag}: removed, nothing uses it any more`);
+    }
   }
 }
 
-async function remove(context: SetupContext, host: string, tag: string): Promise<void> {
+async function isRemoved(host: string, tag: string): Promise<boolean> {
   try {
     await askEngine(host, { method: "DELETE", path: `/images/${tag}` });
-    context.report(`image ${tag}: removed, nothing uses it any more`);
+    return true;
   } catch (error) {
     // 409: in use; 404: another set-up was first.
-    if (!(error instanceof EngineError) || ![404, 409].includes(error.status)) throw error;
+    if (error instanceof EngineError && [404, 409].includes(error.status)) return false;
+    throw error;
   }
 }
