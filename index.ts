@@ -21,6 +21,6 @@ if (problems.length > 0) throw new pulumi.RunError(problemReport(`The world arou
 Error.stackTraceLimit = 0;
 explainFollowUps();
 noteInterrupt();
-registerStack(world);
+await registerStack(world);
 
 export const services = publicOutputs(world.plan.services);

@@ -46,7 +46,18 @@ export type Check =
       readonly apiKeyFile?: string;
     }
   /** A broker connection owned by the service's own process tree, and a fresh heartbeat. */
-  | ({ readonly kind: "dramatiq-worker"; readonly processes: number; readonly namespace: string } & Endpoint)
+  | ({
+      readonly kind: "dramatiq-worker";
+      readonly processes: number;
+      readonly namespace: string;
+      /** Where something stands between the worker and the broker, or the worker has a network of its own. */
+      readonly worker?: {
+        /** Port to which the worker itself connects. */
+        readonly port: number;
+        /** False: something between the two (the engine's proxy, our relay) has a connection of its own. */
+        readonly isDirect: boolean;
+      };
+    } & Endpoint)
   /** The port accepts a connection. */
   | ({ readonly kind: "tcp" } & Endpoint)
   /** The program ends with exit code 0. */

@@ -1,3 +1,4 @@
+import { accessSync, constants } from "node:fs";
 import { failed, pending, ready } from "#checks/check.ts";
 import type { CheckOf, Outcome } from "#checks/check.ts";
 import { askRedis, judgeRespError } from "#checks/redis.ts";
@@ -16,8 +17,8 @@ export interface DramatiqEvidence {
   readonly heartbeats: Reply;
   /** PIDs of the service's own processes. */
   readonly tree: readonly number[];
-  /** The process of the tree that holds the connection from this local port. */
-  readonly ownerOfPort: (port: number) => number | undefined;
+  /** The tree's connections to the broker: local port → process that holds it. */
+  readonly connections: ReadonlyMap<number, number>;
 }
 
 export async function probeDramatiqWorker(
@@ -34,24 +35,34 @@ export async function probeDramatiqWorker(
   ]);
   if ("outcome" in answer) return answer.outcome;
   const [clients = null, heartbeats = null] = answer.replies;
-  return judgeDramatiqWorker(check, { clients, heartbeats, tree, ownerOfPort: ownersTo(check.port, tree) });
+  return judgeDramatiqWorker(check, {
+    clients,
+    heartbeats,
+    tree,
+    connections: connectionsTo(check.worker?.port ?? check.port, tree),
+  });
 }
 
 /**
  * Ready when as many of the service's own processes as declared each hold a connection that dispatches work, and as
  * many brokers have a fresh heartbeat. A heartbeat alone may be a web process that enqueues, a connection alone a
- * worker that hangs, and both together a worker of somebody else: only the owner of the connection tells.
+ * worker that hangs, and both together a worker of somebody else: only the owner of the connection tells. Where
+ * something stands between the two, the broker sees that one's connections; then the own ones and those that dispatch
+ * are counted apart.
  */
 export function judgeDramatiqWorker(check: DramatiqCheck, evidence: DramatiqEvidence): Outcome {
-  const { clients, heartbeats, tree, ownerOfPort } = evidence;
+  const { clients, heartbeats, tree, connections } = evidence;
   const where = `${check.host}:${check.port}`;
   for (const reply of [clients, heartbeats]) if (reply instanceof RespError) return judgeRespError(check, reply);
   if (tree.length === 0) return pending("no process of the worker runs");
   const consumers = dispatchingPorts(typeof clients === "string" ? clients : "");
-  const own = new Set(consumers.map(ownerOfPort).filter((pid) => pid !== undefined));
-  if (own.size < check.processes)
+  const own =
+    check.worker?.isDirect !== false
+      ? new Set(consumers.map((port) => connections.get(port)).filter((pid) => pid !== undefined))
+      : new Set(connections.values());
+  if (Math.min(own.size, consumers.length) < check.processes)
     return pending(
-      `${own.size} of ${check.processes} worker processes consume from ${where}` +
+      `${Math.min(own.size, consumers.length)} of ${check.processes} worker processes consume from ${where}` +
         (consumers.length > own.size ? `; ${consumers.length} connections there dispatch, of any program` : ""),
     );
   if (Number(heartbeats) < check.processes)
@@ -70,9 +81,25 @@ function dispatchingPorts(clients: string): readonly number[] {
   });
 }
 
-function ownersTo(remotePort: number, tree: readonly number[]): DramatiqEvidence["ownerOfPort"] {
-  const sockets = tcpSockets().filter((socket) => socket.state === "established" && socket.remotePort === remotePort);
+/** In the tree's own network namespace, which may be a container's; another user's files only root may read. */
+function connectionsTo(port: number, tree: readonly number[]): DramatiqEvidence["connections"] {
+  const sockets = tcpSockets(tree[0]).filter((socket) => socket.state === "established" && socket.remotePort === port);
   const owners = socketOwners(new Set(sockets.map(({ inode }) => inode)), tree);
-  const byPort = new Map(sockets.map(({ localPort, inode }) => [localPort, owners.get(inode)]));
-  return (port) => byPort.get(port);
+  const nobody = (inode: number): number | undefined => (isReadable(tree) ? undefined : -inode);
+  return new Map(
+    sockets.flatMap(({ localPort, inode }) => {
+      const owner = owners.get(inode) ?? nobody(inode);
+      return owner === undefined ? [] : [[localPort, owner] as const];
+    }),
+  );
+}
+
+/** Where it is not, each connection of a container counts as a process of its own. */
+function isReadable([pid]: readonly number[]): boolean {
+  try {
+    accessSync(`/proc/${pid}/fd`, constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -24,8 +24,14 @@ export async function preflight(world: World): Promise<readonly Problem[]> {
     ...socketProblems(world),
     ...secretProblems(world),
   ];
-  const looks = await Promise.all([portProblems(world), modelProblems(world), diskProblems(world)]);
-  return [...now, ...looks.flat()];
+  const looks = await Promise.all([
+    portProblems(world),
+    modelProblems(world),
+    diskProblems(world),
+    // Loaded where there are containers.
+    world.plan.network && import("./preflight-containers.ts").then((module) => module.containerProblems(world)),
+  ]);
+  return [...now, ...looks.flatMap((problems) => problems ?? [])];
 }
 
 function supervisorProblems({ seen, plan }: World): readonly Problem[] {
@@ -42,7 +48,13 @@ function supervisorProblems({ seen, plan }: World): readonly Problem[] {
 }
 
 function toolProblems({ plan, context }: World): readonly Problem[] {
-  const wanted = new Set(["python", "supervisord", ...plan.services.flatMap((service) => service.tools)] as const);
+  const onHost = plan.services.filter((service) => service.in === "host");
+  const wanted = new Set([
+    "python" as const,
+    ...(onHost.length > 0 ? ["supervisord" as const] : []),
+    ...(plan.network ? ["docker-plugin" as const] : []),
+    ...onHost.flatMap((service) => service.tools),
+  ]);
   return [...wanted].flatMap((name) => {
     const path = context.tools[name]?.path;
     if (path !== undefined && isExecutable(path)) return [];
@@ -60,7 +72,7 @@ function toolProblems({ plan, context }: World): readonly Problem[] {
 function programProblems({ plan, hostPlans }: World): readonly Problem[] {
   return plan.services.flatMap((service) => {
     const [program] = service.argv;
-    if (program === undefined || service.build || service.tools.length > 0) return [];
+    if (service.in === "container" || program === undefined || service.build || service.tools.length > 0) return [];
     const path = printable(hostPlans.get(service.name)?.launch.env["PATH"] ?? []);
     const places = program.includes("/")
       ? [join(service.cwd, program), program]
@@ -89,7 +101,7 @@ function socketProblems({ plan }: World): readonly Problem[] {
   const sockets = [
     plan.places.supervisorSocket,
     ...plan.services.flatMap((service) =>
-      service.kind === "postgres"
+      service.kind === "postgres" && service.in === "host"
         ? service.ports.map(({ port }) => `${plan.places.runDir}/${service.name}/.s.PGSQL.${port}`)
         : [],
     ),
@@ -144,10 +156,14 @@ function fileTrouble(path: string): string | undefined {
 async function portProblems(world: World): Promise<readonly Problem[]> {
   const { plan, seen } = world;
   const listeners = await listenersOn(plan.services.flatMap((service) => service.ports));
-  if (listeners.size === 0) return [];
+  const containers = publishedPorts(world);
+  if (listeners.size === 0 && containers.size === 0) return [];
   const own = ownProcesses(seen);
   return plan.services.flatMap((service) =>
     service.ports.flatMap(({ port }) => {
+      const container = containers.get(port);
+      // The engine's own proxy listens for it, or nobody does and the kernel hands its packets on.
+      if (container) return container.isOwn ? [] : [portTaken(service, port, container.words)];
       const stranger = listeners.get(port)?.find((listener) => !isOwn(listener, own, plan.places.owner));
       return stranger ? [portProblem(service, port, stranger)] : [];
     }),
@@ -182,17 +198,32 @@ function instanceOf(pid: number): string | undefined {
   }
 }
 
-function portProblem({ name }: ServicePlan, port: number, { process: owner, user }: Listener): Problem {
+/** Ports of this host that lead into a container. */
+function publishedPorts({ plan, seen: { engine } }: World) {
+  const containers = engine.state === "running" ? engine.containers : [];
+  return new Map(
+    containers.flatMap(({ name, image, labels, ports }) => {
+      const owner = labels["engineroom.owner"];
+      const of = owner === undefined ? "" : `, which belongs to engineroom stack ${owner}`;
+      const published = { isOwn: owner === plan.places.owner, words: `container ${name} (${image})${of}` };
+      return ports.map((port) => [port, published] as const);
+    }),
+  );
+}
+
+function portProblem(service: ServicePlan, port: number, { process: owner, user }: Listener): Problem {
   const stack = owner && instanceOf(owner.pid)?.split(" ")[0];
   const who = owner ? `process ${owner.pid} (${owner.command}) of user ${user}` : `a process of user ${user}`;
-  return {
-    code: "PORT_TAKEN",
-    where: `services.${name}.port`,
-    expected: `port ${port} to be free`,
-    got: stack ? `${who}, which belongs to engineroom stack ${stack}` : who,
-    fix: `end that program yourself, or set services.${name}.port to another number`,
-  };
+  return portTaken(service, port, stack ? `${who}, which belongs to engineroom stack ${stack}` : who);
 }
+
+const portTaken = ({ name }: ServicePlan, port: number, got: string): Problem => ({
+  code: "PORT_TAKEN",
+  where: `services.${name}.port`,
+  expected: `port ${port} to be free`,
+  got,
+  fix: `end that program yourself, or set services.${name}.port to another number`,
+});
 
 async function modelProblems({ plan, context }: World): Promise<readonly Problem[]> {
   const models = new Map<string, ModelPlan>(

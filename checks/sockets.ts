@@ -14,11 +14,11 @@ export interface TcpSocket {
 
 const MAPPED_V4 = /^0{20}ffff([0-9a-f]{8})$/;
 
-/** All TCP sockets of this network namespace, by two reads. A host without IPv6 has one file. */
-export function tcpSockets(): readonly TcpSocket[] {
-  return ["/proc/net/tcp", "/proc/net/tcp6"].flatMap((path) => {
+/** All TCP sockets of a process's network namespace, by two reads. A host without IPv6 has one file. */
+export function tcpSockets(pid: number | "self" = "self"): readonly TcpSocket[] {
+  return ["tcp", "tcp6"].flatMap((table) => {
     try {
-      return parseTcpTable(readFileSync(path, "latin1"));
+      return parseTcpTable(readFileSync(`/proc/${pid}/net/${table}`, "latin1"));
     } catch {
       return [];
     }

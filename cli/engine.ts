@@ -8,9 +8,11 @@ import { prepareEngine, runEngine, type EngineTarget, type Verb } from "#operati
 import { pulumiEnvironment } from "#setup/environment.ts";
 import { modelFiles } from "#setup/models.ts";
 import { ensurePassphrase } from "#setup/passphrase.ts";
+import type { ImageName } from "#setup/image-references.ts";
 import { setUp, setUpModel } from "#setup/setup.ts";
 import type { ToolName } from "#setup/tools.ts";
 import { stackFileName } from "#stack/file.ts";
+import type { StackPlan } from "#stack/plan.ts";
 import { problemReport } from "#stack/problems.ts";
 
 /** A stack whose tools are there. */
@@ -49,6 +51,10 @@ async function equip(
   const options = { install, projectDir, report, env: process.env };
   const tools = await setUp({ parts: partsOf(opened), ...options });
   await Promise.all(modelsOf(opened, selected).map((file) => setUpModel(file, options)));
+  if (opened?.plan.network) {
+    const { setUpImages } = await import("#setup/images.ts");
+    await setUpImages(options, imagesOf(opened.plan));
+  }
   ensurePassphrase(selected.places, process.env);
   const { host, places } = selected;
   const variables = pulumiEnvironment({ host, project: places, tools, env: process.env });
@@ -57,15 +63,33 @@ async function equip(
   return { selected, target, variables, setupSeconds: (performance.now() - started) / 1000 };
 }
 
-const partsOf = (opened: Opened | undefined): readonly ToolName[] => [
-  ...new Set<ToolName>([
-    "node",
-    "python",
-    "supervisord",
-    "pulumi",
-    ...(opened?.plan.services.flatMap((service) => service.tools) ?? []),
-  ]),
-];
+const partsOf = (opened: Opened | undefined): readonly ToolName[] => {
+  const services = opened?.plan.services ?? [];
+  return [
+    ...new Set<ToolName>([
+      "node",
+      "python",
+      "pulumi",
+      // Also for a shell, and for a file that is wrong: it is what most stacks want.
+      ...(opened && services.every((service) => service.in === "container") ? [] : ["supervisord" as const]),
+      ...(opened?.plan.network ? ["docker-plugin" as const] : []),
+      ...services.flatMap((service) => service.tools),
+    ]),
+  ];
+};
+
+/** Images that the stack's containers run on, or are built on. */
+function imagesOf({ services, imageBuilds }: StackPlan): readonly ImageName[] {
+  const run = services.flatMap(({ container }) => (container?.image.from === "set-up" ? container.image.name : []));
+  const kinds = new Set(imageBuilds.map(({ kind }) => kind));
+  return [
+    ...new Set<ImageName>([
+      ...run,
+      ...(kinds.has("python") ? ["python" as const] : []),
+      ...(kinds.has("node") ? ["node" as const, "nginx" as const] : []),
+    ]),
+  ];
+}
 
 /** Models that set-up knows where to get, and that the stack looks for in the cache. */
 function modelsOf(opened: Opened | undefined, { host }: Selected): readonly string[] {

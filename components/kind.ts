@@ -1,24 +1,38 @@
 import type { z } from "zod";
 import type { Check } from "#checks/check.ts";
 import type { CommonSettings } from "#stack/schema.ts";
-import type { BuildPlan, ModelPlan, PlannedFile, ServicePlan } from "#stack/plan.ts";
+import type { Address, BuildPlan, ModelPlan, Place, PlannedFile, ServicePlan } from "#stack/plan.ts";
 import type { Problem } from "#stack/problems.ts";
 import type { StackPlaces } from "#stack/places.ts";
 import type { Text } from "#stack/text.ts";
+import type { ImageName } from "#setup/image-references.ts";
 import type { Tool, ToolName } from "#setup/tools.ts";
 
 /** What a kind may look at when it plans: data only. */
 export interface PlanContext {
   readonly name: string;
   readonly places: StackPlaces;
+  readonly in: Place;
   /** Account that runs host services: `engineroom` under root, else the user's own. */
   readonly account: string;
-  /** The explicit port, else the kind's default plus `portOffset`. */
+  /** Its user and group, `uid:gid`: what it may read, a container that runs as it may read too. */
+  readonly accountIds: string;
+  /** Address that it binds: loopback on the host, any inside of a container. */
+  readonly listen: string;
+  /** Port that it listens on: the explicit one, else the kind's default; on the host plus `portOffset`. */
   readonly port: number;
+  /** Where this host reaches it. */
+  readonly at: Address;
+  /** Directory of its own files (settings, password, start script) as the service sees it. */
+  readonly home: string;
+  /** The same directory as this host sees it. */
+  readonly hostHome: string;
   readonly tool: (name: ToolName) => Tool;
   readonly models: ReadonlyMap<string, ModelPlan>;
-  /** The build of the service's `build` directory. */
+  /** Host: the build of the service's `build` directory. */
   readonly build?: BuildPlan;
+  /** What its `build` directory holds. */
+  readonly source?: "python" | "node" | "dockerfile";
   /** Plans of the services that it refers to. */
   readonly uses: readonly ServicePlan[];
 }
@@ -44,6 +58,22 @@ export interface KindPlan {
   readonly stopGraceMs?: number;
   readonly generates?: readonly string[];
   readonly dataIdFile?: string;
+  /** Where it runs in a container. */
+  readonly container?: KindContainer;
+}
+
+/** What a kind says of its container. */
+export interface KindContainer {
+  /** Absent: the service's own `build` or `image`. */
+  readonly image?: ImageName;
+  /** `uid:gid` */
+  readonly user?: string;
+  /** Where the volume of its data goes. */
+  readonly volume?: string;
+  /** Directories of this host that it reads, by their path inside. */
+  readonly mounts?: Readonly<Record<string, string>>;
+  /** Limit where the stack file sets none. */
+  readonly memoryBytes: number;
 }
 
 /** One kind of service. Everything in it is pure. */
@@ -54,8 +84,11 @@ export interface Kind<Settings extends CommonSettings = CommonSettings> {
   /** Absent: the kind listens nowhere unless `port` is set. */
   readonly defaultPort?: number;
   readonly run?: ServicePlan["run"];
-  /** What others may refer to; known before any reference is resolved. */
-  readonly outputs: (settings: Settings, context: PlanContext) => Readonly<Record<string, Text>>;
+  /**
+   * What others may refer to; known before any reference is resolved.
+   * @param at where the one who refers to it reaches it.
+   */
+  readonly outputs: (settings: Settings, context: PlanContext, at: Address) => Readonly<Record<string, Text>>;
   readonly plan: (settings: ResolvedSettings<Settings>, context: PlanContext) => KindPlan | Problem;
 }
 
@@ -64,5 +97,20 @@ export const defineKind = <Settings extends CommonSettings>(kind: Kind<Settings>
 
 export const LOOPBACK = "127.0.0.1";
 
-/** Directory of a service's own files: settings, password, start script. */
-export const serviceDir = (context: PlanContext): string => `${context.places.servicesDir}/${context.name}`;
+export const MIB = 2 ** 20;
+
+/** Of an application that says nothing about its memory. */
+export const APPLICATION_MEMORY = 1024 * MIB;
+
+/** The outputs of an application: `listen` is the address that it is to bind, where it runs. */
+export const applicationOutputs = (context: PlanContext, at: Address): Readonly<Record<string, Text>> => ({
+  ...httpOutputs(at),
+  listen: [context.listen],
+});
+
+/** The outputs of a service that speaks HTTP. */
+export const httpOutputs = ({ host, port }: Address): Readonly<Record<string, Text>> => ({
+  host: [host],
+  port: [String(port)],
+  url: [`http://${host}:${port}`],
+});

@@ -1,9 +1,20 @@
 import * as pulumi from "@pulumi/pulumi";
 import { ModelFile, urnBelow } from "#providers/resources.ts";
-import { runProcess, type ProcessArgs } from "#runtime/process.ts";
+import type { HostContext } from "#runtime/host-plan.ts";
+import type { ServicePlan } from "#stack/plan.ts";
 import { catalog } from "./catalog.ts";
 
-export interface ServiceArgs extends ProcessArgs {
+export interface ServiceArgs {
+  readonly plan: ServicePlan;
+  readonly context: HostContext;
+  /** What must be ready or done before it starts. */
+  readonly dependsOn: readonly pulumi.Resource[];
+  /** Starts it, below its component; gives what its dependents wait for. */
+  readonly make: (
+    dependsOn: readonly pulumi.Resource[],
+    parent: pulumi.ComponentResource,
+    type: string,
+  ) => pulumi.Resource;
   /** Size, time and inode of the service's model file as the program saw them. */
   readonly modelStamp: string;
 }
@@ -36,7 +47,7 @@ export class Service extends pulumi.ComponentResource {
         },
         { parent: this },
       );
-    this.ready = runProcess({ ...args, dependsOn: [...args.dependsOn, ...(model ? [model] : [])] }, this, type);
+    this.ready = args.make([...args.dependsOn, ...(model ? [model] : [])], this, type);
     this.registerOutputs({});
   }
 }

@@ -1,18 +1,36 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
+import { dirname } from "node:path";
 import { doneFile } from "#stack/load.ts";
+import { filesDir } from "#stack/containers.ts";
 import type { StackPlaces } from "#stack/places.ts";
-import type { StackPlan } from "#stack/plan.ts";
+import type { ServicePlan, StackPlan } from "#stack/plan.ts";
+import {
+  inspectContainer,
+  LABEL,
+  lookAtEngine,
+  type ContainerSeen,
+  type ContainerSummary,
+  type EngineSeen,
+  type Fingerprint,
+} from "./docker.ts";
 import { readJson, readStartHistory, readText, type StartHistory } from "./records.ts";
 import { identification, programStates, type ProgramState } from "./supervisord.ts";
 
 /** The running world, as one look found it. */
 export interface Observation {
   readonly supervisor: SupervisorSeen;
+  readonly engine: EngineState;
   readonly services: ReadonlyMap<string, ServiceSeen>;
-  /** Keys of the builds that stand ready. */
+  /** Keys of the builds that stand ready, of images too. */
   readonly builds: ReadonlySet<string>;
 }
+
+export type EngineState =
+  /** No service is a container. */
+  | { readonly state: "unused" }
+  | ({ readonly state: "running" } & EngineSeen)
+  | { readonly state: "down"; readonly reason: string };
 
 export type SupervisorSeen =
   | { readonly state: "running" }
@@ -34,8 +52,20 @@ export interface ServiceSeen {
   readonly history: StartHistory;
   /** Of a job that succeeded. */
   readonly done?: DoneMark;
-  /** Random id of the service's data, where it has any. */
+  /** Id of the service's data, where it has any. */
   readonly dataId?: string;
+  /** Container that has its name. */
+  readonly container?: ContainerSeen;
+  /** One that has its name and is not of this stack. */
+  readonly stranger?: ContainerSummary;
+  /** What Ready noted of the container that it proved. */
+  readonly noted?: ContainerNote;
+}
+
+/** A container as it was when it was proven: `<containers>/<service>/container.json`. */
+export interface ContainerNote {
+  readonly id: string;
+  readonly fingerprint: Fingerprint;
 }
 
 export interface DoneMark {
@@ -47,32 +77,85 @@ export interface DoneMark {
   readonly at: number;
 }
 
-export async function observe(plan: StackPlan): Promise<Observation> {
+export async function observe(plan: StackPlan, engineHost: string): Promise<Observation> {
   const { places } = plan;
-  const { seen, programs } = await lookAtSupervisor(places);
+  const [{ seen, programs }, engine] = await Promise.all([lookAtSupervisor(places), engineState(plan, engineHost)]);
+  const containers = await ourContainers(plan, engine, engineHost);
   return {
     supervisor: seen,
+    engine,
     services: new Map(
       plan.services.map((service) => {
-        const home = `${places.servicesDir}/${service.name}`;
         const program = programs.get(service.name);
-        const done = service.run === "job" ? markOf<DoneMark>(doneFile(places, service.name), "data") : undefined;
-        const dataId = service.dataIdFile ? readText(service.dataIdFile)?.trim() : undefined;
+        const own = service.in === "host" ? processSeen(service, places) : containerSeen(service, places, engine);
+        const done = service.run === "job" ? markOf<DoneMark>(doneFile(places, service), "data") : undefined;
+        const container = containers.get(service.name);
         return [
           service.name,
-          {
-            stands: existsSync(home),
-            ...(program && { program }),
-            ...lookAtFiles(home),
-            history: readStartHistory(home),
-            ...(done && { done }),
-            ...(dataId && { dataId }),
-          },
+          { ...own, ...(program && { program }), ...(done && { done }), ...(container && { container }) },
         ];
       }),
     ),
-    builds: new Set(plan.builds.filter((build) => existsSync(`${build.target}/.done`)).map((build) => build.key)),
+    builds: new Set([
+      ...plan.builds.filter((build) => existsSync(`${build.target}/.done`)).map((build) => build.key),
+      ...plan.imageBuilds
+        .filter(({ reference }) => engine.state === "running" && engine.images.has(reference))
+        .map((build) => build.key),
+    ]),
   };
+}
+
+function processSeen(service: ServicePlan, places: StackPlaces): ServiceSeen {
+  const home = `${places.servicesDir}/${service.name}`;
+  const dataId = service.dataIdFile ? readText(service.dataIdFile)?.trim() : undefined;
+  return {
+    stands: existsSync(home),
+    ...lookAtFiles(home),
+    history: readStartHistory(home),
+    ...(dataId && { dataId }),
+  };
+}
+
+function containerSeen(service: ServicePlan, places: StackPlaces, engine: EngineState): ServiceSeen {
+  const home = `${places.containersDir}/${service.name}`;
+  const noted = readJson(`${home}/container.json`) as ContainerNote | undefined;
+  const volumes = engine.state === "running" ? engine.volumes : [];
+  const dataId = volumes.find(({ name }) => name === service.container?.volumes[0]?.name)?.dataId;
+  const stranger = named(service, engine).find(({ labels }) => labels[LABEL.owner] !== places.owner);
+  return {
+    stands: existsSync(home),
+    ...lookAtFiles(dirname(filesDir(places, service.name))),
+    history: { starts: [], restarts: 0 },
+    ...(dataId && { dataId }),
+    ...(noted && { noted }),
+    ...(stranger && { stranger }),
+  };
+}
+
+const named = ({ container }: ServicePlan, engine: EngineState): readonly ContainerSummary[] =>
+  engine.state === "running" ? engine.containers.filter(({ name }) => name === container?.name) : [];
+
+async function engineState(plan: StackPlan, host: string): Promise<EngineState> {
+  if (!plan.network) return { state: "unused" };
+  try {
+    return { state: "running", ...(await lookAtEngine(host)) };
+  } catch (error) {
+    return { state: "down", reason: (error as NodeJS.ErrnoException).code ?? (error as Error).message };
+  }
+}
+
+/** By service: the containers that have our names and our mark. */
+async function ourContainers(
+  { services, places }: StackPlan,
+  engine: EngineState,
+  host: string,
+): Promise<ReadonlyMap<string, ContainerSeen>> {
+  const found = services.flatMap((service) =>
+    named(service, engine)
+      .filter(({ labels }) => labels[LABEL.owner] === places.owner)
+      .map(async ({ id }) => [service.name, await inspectContainer(host, id)] as const),
+  );
+  return new Map((await Promise.all(found)).flatMap(([name, seen]) => (seen ? [[name, seen] as const] : [])));
 }
 
 const configOf = (places: StackPlaces): string => `${places.stackDir}/supervisord.conf`;

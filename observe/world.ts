@@ -1,6 +1,10 @@
 import { realpathSync, statSync } from "node:fs";
 import { userInfo } from "node:os";
+import { containerSpec, specHash, type ContainerSpec } from "#runtime/container-spec.ts";
 import { hostPlan, planHash, type HostContext, type HostPlan } from "#runtime/host-plan.ts";
+import { engineHost } from "#setup/docker-api.ts";
+import { readImages } from "#setup/image-references.ts";
+import { serviceAccount } from "#setup/system-user.ts";
 import { readTools } from "#setup/tools.ts";
 import { findDrift, type Drift } from "#stack/drift.ts";
 import { loadStack } from "#stack/load.ts";
@@ -15,7 +19,12 @@ import { observe, type Observation } from "./observe.ts";
 export interface Opened {
   readonly plan: StackPlan;
   readonly context: HostContext;
+  /** Of services on this host. */
   readonly hostPlans: ReadonlyMap<string, HostPlan>;
+  /** Of services in containers. */
+  readonly containerSpecs: ReadonlyMap<string, ContainerSpec>;
+  /** Where the engine listens, as a URL. */
+  readonly engineHost: string;
 }
 
 /** A stack as it should be and as it is. */
@@ -35,12 +44,22 @@ export interface OpenOptions {
 export function openStack(options: OpenOptions): Opened | { readonly problems: readonly Problem[] } {
   const { raw, problems } = sectionsOf(options.config);
   const projectDir = realpathSync(options.projectDir);
-  const { uid, username } = userInfo();
+  const { uid, gid, username } = userInfo();
+  const account = uid === 0 ? (serviceAccount() ?? { uid, gid }) : { uid, gid };
   const host = hostPlaces(options.env, uid);
   const places = placesOf(options, raw.settings);
   const tools = readTools(host.cacheDir);
   const sources = readSources(raw, projectDir);
-  const loaded = loadStack(raw, { host, places, tools, account: username, sources });
+  const loaded = loadStack(raw, {
+    host,
+    places,
+    tools,
+    images: readImages(host.cacheDir),
+    account: username,
+    accountIds: `${account.uid}:${account.gid}`,
+    bytesOf: (path) => statSync(path, { throwIfNoEntry: false })?.size ?? 0,
+    sources,
+  });
   const found = [
     ...problems,
     ...("problems" in loaded ? loaded.problems.map((problem) => withoutValues(problem, options.config)) : []),
@@ -48,8 +67,19 @@ export function openStack(options: OpenOptions): Opened | { readonly problems: r
   if (found.length > 0 || "problems" in loaded) return { problems: found };
   const context = { host, places, tools };
   const { services } = loaded.plan;
-  const hostPlans = new Map(services.map((service) => [service.name, hostPlan(service, services, context)]));
-  return { plan: loaded.plan, context, hostPlans };
+  const onHost = services.filter((service) => service.in === "host");
+  return {
+    plan: loaded.plan,
+    context,
+    hostPlans: new Map(onHost.map((service) => [service.name, hostPlan(service, services, context)])),
+    containerSpecs: new Map(
+      services.flatMap((service) => {
+        const spec = containerSpec(service, loaded.plan);
+        return spec ? [[service.name, spec] as const] : [];
+      }),
+    ),
+    engineHost: engineHost(options.env),
+  };
 }
 
 /** Where a stack keeps things; `settings.id` counts even while the rest of the file is wrong. */
@@ -62,8 +92,11 @@ export function placesOf({ stack, projectDir, env }: Omit<OpenOptions, "config">
 
 /** One look at the running world. */
 export async function lookAround(opened: Opened): Promise<World> {
-  const seen = await observe(opened.plan);
-  const hashes = new Map([...opened.hostPlans].map(([name, plan]) => [name, planHash(plan)]));
+  const seen = await observe(opened.plan, opened.engineHost);
+  const hashes = new Map([
+    ...[...opened.hostPlans].map(([name, plan]) => [name, planHash(plan)] as const),
+    ...[...opened.containerSpecs].map(([name, spec]) => [name, specHash(spec)] as const),
+  ]);
   return { ...opened, seen, drift: findDrift(opened.plan, seen, hashes) };
 }
 

@@ -7,17 +7,7 @@ import type { ServicePlan } from "#stack/plan.ts";
 
 /** What a service can be; docs/commands.md says it in words. */
 export type State =
-  | "ready"
-  | "starting"
-  | "waiting"
-  | "degraded"
-  | "unhealthy"
-  | "failed"
-  | "stopped"
-  | "done"
-  | "disabled"
-  | "missing"
-  | "external";
+  "ready" | "starting" | "waiting" | "degraded" | "unhealthy" | "failed" | "stopped" | "done" | "disabled" | "missing";
 
 /** All that was found out about one service. */
 export interface Evidence {
@@ -54,14 +44,13 @@ const RESTARTS_LIMIT = 3;
 /** Exit code of launch.py when it gives up (runtime/host-plan.ts), after which nothing is started again. */
 const GAVE_UP = 78;
 
-const READY: ReadonlySet<State> = new Set<State>(["ready", "done", "degraded", "external"]);
+const READY: ReadonlySet<State> = new Set<State>(["ready", "done", "degraded"]);
 
 /** It does its work: a degraded service does, too. */
 export const isReady = (state: State): boolean => READY.has(state);
 
 export function judgeState(evidence: Evidence): Judged {
   const { plan, supervisor } = evidence;
-  if (plan.in === "external") return judgeExternal(evidence.outcome);
   if (supervisor.state === "foreign") {
     return { state: "missing", reason: `its supervisord's socket belongs to ${supervisor.owner || "somebody else"}` };
   }
@@ -74,11 +63,6 @@ export function judgeState(evidence: Evidence): Judged {
     case "running":
       return judgeService(evidence);
   }
-}
-
-function judgeExternal(outcome: Outcome | undefined): Judged {
-  if (outcome === undefined || outcome.status === "ready") return { state: "external" };
-  return { state: "unhealthy", reason: outcome.reason };
 }
 
 function judgeJob({ seen, drift, pid, applied, dataRenewed }: Evidence): Judged {

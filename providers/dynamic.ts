@@ -10,6 +10,7 @@ type Implementation = "ready" | "model-file" | "generated-secret";
 const providerText = (module: Implementation): string => `exports.handler = () => ({
   create: async (inputs) => (await import(process.cwd() + "/providers/${module}.ts")).create(inputs),
   update: async (id, olds, inputs) => (await import(process.cwd() + "/providers/${module}.ts")).update(id, olds, inputs),
+  delete: async (id, olds) => (await import(process.cwd() + "/providers/${module}.ts")).delete?.(id, olds),
 });`;
 
 interface Dynamic {

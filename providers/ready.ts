@@ -1,5 +1,6 @@
+import { rmdirSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
-import type { WaitReport } from "#checks/check.ts";
+import type { Probe, WaitReport } from "#checks/check.ts";
 import { explain, redact } from "#checks/explain.ts";
 import { probeOf } from "#checks/run.ts";
 import { programTree, programUptime, whileRunning } from "#checks/supervised.ts";
@@ -23,13 +24,33 @@ export async function update(_id: string, _olds: ReadyInputs, inputs: ReadyInput
   return { outs: await wait(inputs) };
 }
 
+/** What was noted of a container goes with it; a process's own directory is its maker's. */
+function forget(_id: string, inputs: ReadyInputs): Promise<void> {
+  if ("container" in inputs) {
+    const { home } = inputs.container;
+    for (const name of ["container.json", "data-id", "done.json"]) rmSync(`${home}/${name}`, { force: true });
+    for (const directory of [home, dirname(home)]) removeIfEmpty(directory);
+  }
+  return Promise.resolve();
+}
+
+export { forget as delete };
+
+function removeIfEmpty(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch {
+    // Its files are still there, or other containers' directories.
+  }
+}
+
 async function wait(inputs: ReadyInputs) {
   const report = await waitForReady(inputs);
   keepCompiled();
   if (report.outcome.status === "ready") return { ...inputs, detail: report.outcome.detail };
   const told = explain(inputs.service, report, {
     fix: `./engineroom logs ${inputs.service}`,
-    log: readTail(inputs.logFile),
+    log: await logOf(inputs),
   });
   const words = redact(told, secretsOf(inputs));
   if (inputs.required || report.cancelled) throw new Error(words);
@@ -37,23 +58,22 @@ async function wait(inputs: ReadyInputs) {
   return { ...inputs, detail: "not ready" };
 }
 
+async function logOf(inputs: ReadyInputs): Promise<readonly string[]> {
+  if (!("container" in inputs)) return readTail(inputs.logFile);
+  const { containerLog } = await import("#observe/container-log.ts");
+  return containerLog(inputs.token, 20).catch(() => []);
+}
+
 /** A program may have written its own secrets into its log. */
-function secretsOf({ home }: ReadyInputs): readonly string[] {
+function secretsOf(inputs: ReadyInputs): readonly string[] {
+  const home = "container" in inputs ? `${inputs.container.home}/private` : inputs.home;
   const launch = readJson(`${home}/launch.json`) as { readonly secrets?: readonly string[] } | undefined;
   return launch?.secrets ?? [];
 }
 
 async function waitForReady(inputs: ReadyInputs): Promise<WaitReport> {
-  const { service, socket, home } = inputs;
   const progress = progressOf(inputs.progressUrn);
-  const target = { service, socket, home, supervisorLog: `${dirname(dirname(home))}/supervisord.log` };
-  const probe = whileRunning(
-    target,
-    probeOf(inputs.check, {
-      processTree: () => programTree(target),
-      uptime: () => programUptime(target),
-    }),
-  );
+  const probe = await probeFor(inputs);
   let spokenAt = 0;
   using interrupt = watchInterrupt();
   return await waitUntilFinal(
@@ -68,4 +88,16 @@ async function waitForReady(inputs: ReadyInputs): Promise<WaitReport> {
       },
     },
   );
+}
+
+async function probeFor(inputs: ReadyInputs): Promise<Probe> {
+  if ("container" in inputs) {
+    const { contained } = await import("#checks/contained.ts");
+    return contained(inputs);
+  }
+  const { service, socket, home } = inputs;
+  const target = { service, socket, home, supervisorLog: `${dirname(dirname(home))}/supervisord.log` };
+  const processTree = () => programTree(target);
+  const uptime = () => programUptime(target);
+  return whileRunning(target, probeOf(inputs.check, { processTree, uptime }));
 }

@@ -3,28 +3,51 @@ import type { Check } from "#checks/check.ts";
 import { DynamicResource } from "./dynamic.ts";
 
 /** What Ready waits for. All of it is plain: it stands in the state. */
-export interface ReadyInputs {
+export type ReadyInputs = (OnHost | InContainer) & {
   readonly service: string;
   /** False: a failure is a warning. */
   readonly required: boolean;
-  readonly check: Check;
   readonly timeoutMs: number;
-  /** Changes whenever the service was started anew; what it waits for is then proven again. */
+  /** Changes whenever the service was started anew; what it waits for is then proven again. A container's is its id. */
   readonly token: string;
+  /** Its own URN, where its progress is shown; `urn` itself is reserved. */
+  readonly progressUrn: string;
+};
+
+interface OnHost {
+  readonly check: Check;
   /** supervisord's socket, which knows whether the program still runs. */
   readonly socket: string;
   /** The service's own directory, with its start records. */
   readonly home: string;
   readonly logFile: string;
-  /** Its own URN, where its progress is shown; `urn` itself is reserved. */
-  readonly progressUrn: string;
 }
+
+interface InContainer {
+  /** Absent: a job, which is to end well. */
+  readonly check?: Check;
+  readonly container: {
+    /** Where it is noted what was proven. */
+    readonly home: string;
+    /** Hash of all that the container was made from: a change of its limits leaves its id. */
+    readonly spec: string;
+    /** The volume with its data. */
+    readonly volume?: string;
+    readonly job?: {
+      readonly doneFile: string;
+      /** Files with the ids of the data that it works on, by service. */
+      readonly data: Readonly<Record<string, string>>;
+    };
+  };
+}
+
+type Keys<Union> = Union extends unknown ? keyof Union : never;
 
 /** Done when a service has proven that it works. */
 export class Ready extends DynamicResource {
   constructor(
     name: string,
-    inputs: pulumi.Inputs & Record<keyof ReadyInputs, unknown>,
+    inputs: pulumi.Inputs & Partial<Record<Keys<ReadyInputs>, unknown>>,
     opts: pulumi.CustomResourceOptions,
   ) {
     super({ module: "ready", type: "Ready" }, name, { ...inputs, detail: undefined }, opts);

@@ -1,6 +1,6 @@
 """Carries one plan out on this host, and takes it back: `apply.py WHAT start|stop`.
 
-WHAT is supervisor, service, job or build. The plan is JSON in the variable PLAN, secrets are JSON on standard input.
+WHAT is supervisor, service or job, or for containers files or sweep. The plan is JSON in the variable PLAN, secrets are JSON on standard input.
 Safe to repeat. Prints one token for each time that something was applied, and nothing else; exit code 1 and one line on
 standard error mean a fault of ours or of the host. A program that starts and then fails is not our fault: the check
 finds it, because a create that fails would leave it running and unknown to the state.
@@ -46,6 +46,10 @@ def main():
     what, verb = sys.argv[1:]
     text = os.environ["PLAN"]
     plan = json.loads(text)
+    if what in ("files", "sweep"):
+        os.umask(0o022)
+        CONTAINER_ACTIONS[what](verb, plan, text)
+        return
     # Directories that stacks share let others pass, and show nothing.
     os.umask(0o066)
     make_places(plan)
@@ -283,7 +287,8 @@ def stop_service(plan, _text):
         stop_program(rpc, name)
         ignoring(BAD_NAME, rpc.removeProcessGroup, name)
     end_by_proof(home_of(plan), plan["owner"], ORPHAN_GRACE_SECONDS)
-    remove_tree(home_of(plan))
+    for path in [home_of(plan), *plan.get("disposable", [])]:
+        remove_tree(path)
 
 
 # Jobs ---------------------------------------------------------------------------------------------------------------
@@ -317,6 +322,38 @@ def run_job(plan, text):
 def forget_job(plan, _text):
     remove_tree(home_of(plan))
 
+
+# Containers ---------------------------------------------------------------------------------------------------------
+
+
+def apply_files(verb, plan, text):
+    from containers import start_files, stop_files
+
+    if verb == "stop":
+        stop_files(plan, text)
+        return
+    start_files(plan, text)
+    done()
+
+
+def apply_sweep(verb, plan, _text):
+    from containers import sweep
+
+    if verb == "stop":
+        return
+    take_down(plan)
+    sweep(plan, known=verb != "create")
+    done()
+
+
+def take_down(plan):
+    """A service that has become a container: its program of before has the port, and is to go first."""
+    for name in plan["containers"]:
+        if os.path.exists(f"{plan['servicesDir']}/{name}/installed.json"):
+            stop_service({**plan, "service": name}, "")
+
+
+CONTAINER_ACTIONS = {"files": apply_files, "sweep": apply_sweep}
 
 ACTIONS = {
     ("supervisor", "start"): start_supervisor,

@@ -32,7 +32,8 @@ def main():
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not os.path.exists(f"{target}/.done"):
             shutil.rmtree(target, ignore_errors=True)
-            shutil.copytree(plan["source"], target, ignore=IGNORED, symlinks=True)
+            copy = f"{target}/context" if plan["kind"] == "image" else target
+            shutil.copytree(plan["source"], copy, ignore=IGNORED, symlinks=True)
             BUILDERS[plan["kind"]](plan)
             with open(f"{target}/.done", "w", encoding="ascii") as done:
                 done.write(f"{time.time()}\n")
@@ -76,6 +77,13 @@ def build_node(plan):
     shutil.rmtree(f"{target}/node_modules", ignore_errors=True)
 
 
+def prepare_image(plan):
+    """The Docker engine builds it; a directory with a Dockerfile of its own brings that along."""
+    if plan["dockerfile"]:
+        with open(f"{plan['target']}/context/Dockerfile", "w", encoding="utf-8") as file:
+            file.write(plan["dockerfile"])
+
+
 def run(argv, cwd):
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PULUMI_", "PLAN"))}
     with tempfile.TemporaryFile() as output:
@@ -88,7 +96,7 @@ def run(argv, cwd):
         sys.exit(f"{' '.join(argv)}: expected success, got exit code {code}:{lines}")
 
 
-BUILDERS = {"python": build_python, "node": build_node}
+BUILDERS = {"python": build_python, "node": build_node, "image": prepare_image}
 
 if __name__ == "__main__":
     try:

@@ -6,7 +6,9 @@ export function driftInput(reason: string | undefined): {
   readonly environment: { readonly DRIFT: string };
   readonly ignoreChanges: string[];
 } {
-  return reason === undefined
-    ? { environment: { DRIFT: "" }, ignoreChanges: ["environment.DRIFT"] }
-    : { environment: { DRIFT: `${reason} (seen ${new Date().toISOString()})` }, ignoreChanges: [] };
+  const environment = { DRIFT: driftText(reason) };
+  return { environment, ignoreChanges: reason === undefined ? ["environment.DRIFT"] : [] };
 }
+
+export const driftText = (reason: string | undefined): string =>
+  reason === undefined ? "" : `${reason} (seen ${new Date().toISOString()})`;

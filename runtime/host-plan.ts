@@ -20,6 +20,8 @@ export interface HostPlan extends Places {
   readonly service: string;
   readonly files: readonly PlannedFile[];
   readonly directories: readonly string[];
+  /** Removed with the service: the data that nobody wants kept. */
+  readonly disposable?: readonly string[];
   /** What runtime/launch.py turns itself into. */
   readonly launch: Launch;
   /** supervisord's program section; absent for a job. */
@@ -82,6 +84,9 @@ export function hostPlan(plan: ServicePlan, services: readonly ServicePlan[], co
     service: plan.name,
     files: plan.files,
     directories: plan.directories,
+    ...(!plan.dataKept && {
+      disposable: plan.directories.filter((directory) => directory.startsWith(`${places.dataDir}/`)),
+    }),
     launch: {
       argv: plan.argv,
       cwd: plan.cwd,
@@ -96,7 +101,7 @@ export function hostPlan(plan: ServicePlan, services: readonly ServicePlan[], co
             required: plan.required,
             timeoutMs: plan.readyTimeoutMs,
             logFile: plan.logFile,
-            doneFile: doneFile(places, plan.name),
+            doneFile: doneFile(places, plan),
             data: dataOf(plan, services),
             ...(plan.build && { source: plan.build.key }),
           },
@@ -104,7 +109,8 @@ export function hostPlan(plan: ServicePlan, services: readonly ServicePlan[], co
   };
 }
 
-const dataOf = (plan: ServicePlan, services: readonly ServicePlan[]): Readonly<Record<string, string>> =>
+/** Data id files of the services that a job works on, by service. */
+export const dataOf = (plan: ServicePlan, services: readonly ServicePlan[]): Readonly<Record<string, string>> =>
   Object.fromEntries(
     services
       .filter((service) => plan.needs.includes(service.name) && service.dataIdFile)

@@ -1,10 +1,11 @@
 import { local } from "@pulumi/command";
-import * as pulumi from "@pulumi/pulumi";
+import type * as pulumi from "@pulumi/pulumi";
 import type { ServicePlan } from "#stack/plan.ts";
 import { Ready, urnBelow } from "#providers/resources.ts";
 import { driftInput } from "./drift.ts";
 import { planText, secretNames, serviceHome, type HostContext, type HostPlan } from "./host-plan.ts";
 import { python, pythonEnvironment } from "./python.ts";
+import { secretInput } from "./secrets.ts";
 
 export interface ProcessArgs {
   readonly plan: ServicePlan;
@@ -55,18 +56,10 @@ function runCommand({ plan, hostPlan, context, secrets, drift, dependsOn }: Proc
       update: python(`apply.py ${what} start`),
       delete: python(`apply.py ${what} stop`),
       environment: { PLAN: planText(hostPlan), ...pythonEnvironment(context.tools), ...environment },
-      stdin: secretInput(hostPlan, secrets),
+      stdin: secretInput(secretNames(hostPlan), secrets),
       logging: "none",
       addPreviousOutputInEnv: false,
     },
     { parent, dependsOn: [...dependsOn], ignoreChanges },
   );
-}
-
-/** Secrets go by standard input: a variable would show in the environment of the process that writes them. */
-function secretInput(plan: HostPlan, secrets: ReadonlyMap<string, pulumi.Output<string>>): pulumi.Input<string> {
-  const names = secretNames(plan);
-  if (names.length === 0) return "{}";
-  const values = Object.fromEntries(names.flatMap((name) => [[name, secrets.get(name)] as const]));
-  return pulumi.secret(pulumi.all(values).apply((filled) => JSON.stringify(filled)));
 }

@@ -1,42 +1,61 @@
 import * as pulumi from "@pulumi/pulumi";
-import { Service } from "#components/service.ts";
+import { RELAY } from "#components/relay.ts";
+import { Service, type ServiceArgs } from "#components/service.ts";
 import { fileStamp, type World } from "#observe/world.ts";
 import { NOT_HERE } from "#stack/drift.ts";
 import type { ServicePlan } from "#stack/plan.ts";
 import { printable, secretsIn } from "#stack/text.ts";
 import { runBuild } from "./build.ts";
+import { runProcess } from "./process.ts";
 import { stackSecrets } from "./secrets.ts";
 import { runSupervisor } from "./supervisor.ts";
 
 /** Registers the whole stack; the one place where order is set: each service waits for the proofs of what it needs. */
-export function registerStack({ plan, context, hostPlans, drift }: World): void {
-  const supervisor = runSupervisor(context, drift.supervisor);
+export async function registerStack(world: World): Promise<void> {
+  const { plan, context, drift } = world;
+  const onHost = plan.services.some((service) => service.in === "host");
+  const supervisor = onHost ? [runSupervisor(context, drift.supervisor)] : [];
   const answered = Promise.withResolvers<undefined>();
   const secrets = stackSecrets(plan, answered.promise);
   const builds = new Map(
     plan.builds.map((build) => [build.key, runBuild(build, context, drift.builds.get(build.key))]),
   );
+  // Loaded where there are containers: a stack of processes has no use for it.
+  const engine = plan.network && (await import("./engine.ts")).runEngineParts(world);
+  const { runContainer } = plan.network ? await import("./container.ts") : {};
   const ready = new Map<string, pulumi.Resource>();
   for (const service of plan.services) {
-    const hostPlan = hostPlans.get(service.name);
-    if (!hostPlan) throw new Error(`no host plan for ${service.name}`);
-    const build = service.build && builds.get(service.build.key);
+    const reason = drift.services.get(service.name);
+    const hostPlan = world.hostPlans.get(service.name);
+    const spec = world.containerSpecs.get(service.name);
+    const common = { plan: service, context, secrets, drift: reason };
+    const make: ServiceArgs["make"] = (dependsOn, parent, type) => {
+      if (hostPlan) return runProcess({ ...common, hostPlan, dependsOn }, parent, type);
+      if (spec && engine && runContainer) {
+        return runContainer({ ...common, spec, dependsOn, network: engine.network }, parent, type);
+      }
+      throw new Error(`no maker for ${service.name}`);
+    };
+    const needs = service.needs.flatMap((need) => ready.get(need) ?? []);
     const component = new Service({
       plan: service,
-      hostPlan,
       context,
-      secrets,
-      drift: drift.services.get(service.name),
-      dependsOn: [supervisor, ...(build ? [build] : []), ...service.needs.flatMap((need) => ready.get(need) ?? [])],
+      dependsOn: [...((spec ? engine?.forContainer(service) : [...supervisor, ...hostParts(service)]) ?? []), ...needs],
+      make,
       modelStamp: service.model ? fileStamp(service.model.path) : "",
     });
-    const reason = drift.services.get(service.name);
     if (reason !== undefined && reason !== NOT_HERE)
       void pulumi.log.warn(`${service.name}: ${reason}; up puts it right`, component);
     ready.set(service.name, component.ready);
     component.urn.apply(() => answered.resolve(undefined));
   }
   if (plan.services.length === 0) answered.resolve(undefined);
+
+  function hostParts({ name, build }: ServicePlan): readonly pulumi.Resource[] {
+    const made = build && builds.get(build.key);
+    // The relay listens on an address that the network brings.
+    return [...(made ? [made] : []), ...(name === RELAY && engine ? engine.all : [])];
+  }
 }
 
 /** What `pulumi stack output` shows: each service's outputs without those that hold a secret. */

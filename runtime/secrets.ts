@@ -47,3 +47,16 @@ function readSecretFile({ path, required }: Extract<UserSecret, { from: "file" }
 
 const generate = (name: string, bytes: number, when: Promise<unknown>): pulumi.Output<string> =>
   new GeneratedSecret(name, { bytes: when.then(() => bytes) }, {}).value;
+
+/**
+ * What a Command that fills holes gets on its standard input: a variable would show in the environment of the process
+ * that writes them.
+ */
+export function secretInput(
+  names: readonly string[],
+  secrets: ReadonlyMap<string, pulumi.Output<string>>,
+): pulumi.Input<string> {
+  if (names.length === 0) return "{}";
+  const values = Object.fromEntries(names.flatMap((name) => [[name, secrets.get(name)] as const]));
+  return pulumi.secret(pulumi.all(values).apply((filled) => JSON.stringify(filled)));
+}

@@ -1,3 +1,4 @@
+import { changesIn, type ContainerSeen } from "#observe/docker.ts";
 import type { Observation, ServiceSeen } from "#observe/observe.ts";
 import type { ServicePlan, StackPlan } from "./plan.ts";
 
@@ -6,6 +7,11 @@ export interface Drift {
   readonly supervisor: string | undefined;
   readonly services: ReadonlyMap<string, string>;
   readonly builds: ReadonlyMap<string, string>;
+  readonly network: string | undefined;
+  /** Containers of ours that no state may know. */
+  readonly leftovers: string | undefined;
+  /** By name of the volume. */
+  readonly volumes: ReadonlyMap<string, string>;
 }
 
 /**
@@ -24,18 +30,89 @@ export function findDrift(plan: StackPlan, seen: Observation, planHashes: Readon
     const found = seen.services.get(service.name);
     if (!found) return [];
     if (!found.stands) return [[service.name, NOT_HERE] as const];
+    const hash = planHashes.get(service.name);
     const reason =
       service.run === "job"
-        ? jobDrift(found, seen, planHashes.get(service.name))
-        : serviceDrift(service, found, seen, planHashes.get(service.name));
+        ? jobDrift(found, seen, hash)
+        : service.in === "container"
+          ? containerDrift(found, seen)
+          : serviceDrift(service, found, seen, hash);
     return reason === undefined ? [] : [[service.name, reason] as const];
   });
   return {
     supervisor: supervisorDrift(supervisor),
     services: new Map(reasons),
-    builds: new Map(plan.builds.filter((build) => !seen.builds.has(build.key)).map((build) => [build.key, NOT_HERE])),
+    builds: new Map(
+      [...plan.builds, ...plan.imageBuilds]
+        .filter((build) => !seen.builds.has(build.key))
+        .map((build) => [build.key, NOT_HERE]),
+    ),
+    ...engineDrift(plan, seen),
   };
 }
+
+function engineDrift(
+  { network, services }: StackPlan,
+  { engine, services: seen }: Observation,
+): Pick<Drift, "network" | "volumes" | "leftovers"> {
+  if (engine.state !== "running") return { network: undefined, volumes: new Map(), leftovers: undefined };
+  const volumes = services.flatMap(({ container }) => container?.volumes ?? []);
+  const unknown = services.filter(({ name }) => {
+    const { container, noted } = seen.get(name) ?? {};
+    return container && container.id !== noted?.id;
+  });
+  return {
+    leftovers:
+      unknown.length === 0
+        ? undefined
+        : `containers of ${unknown.map(({ name }) => name).join(", ")} that were not noted`,
+    network: engine.networks.some(({ name }) => name === network?.name) ? undefined : NOT_HERE,
+    volumes: new Map(
+      volumes
+        .filter((volume) => !engine.volumes.some(({ name }) => name === volume.name))
+        .map(({ name }) => [name, NOT_HERE]),
+    ),
+  };
+}
+
+function containerDrift(seen: ServiceSeen, { engine }: Observation): string | undefined {
+  const { container, noted } = seen;
+  if (engine.state !== "running") return undefined;
+  if (!noted) return "the last change was not completed";
+  if (!container) return `its container ${shortId(noted.id)} is gone`;
+  if (container.id !== noted.id) {
+    return `its container ${shortId(noted.id)} was replaced by ${shortId(container.id)}, not by engineroom`;
+  }
+  if (seen.edited.length > 0) return `edited by hand: ${seen.edited.join(", ")}`;
+  const changes = changesIn(noted.fingerprint, container.fingerprint);
+  if (changes.length > 0) return `its container was changed, not by engineroom: ${changes.join(", ")}`;
+  return containerTrouble(container);
+}
+
+/** As the engine's own command line shows it. */
+export const shortId = (id: string): string => id.slice(0, 12);
+
+/** Why a container that should run does not; one that the engine starts again does. */
+export function containerTrouble(container: ContainerSeen): string | undefined {
+  switch (container.state) {
+    case "running":
+    case "restarting":
+      return undefined;
+    case "created":
+      return container.error === "" ? "it was never started" : `it could not be started: ${container.error}`;
+    case "paused":
+      return "it is paused";
+    case "removing":
+      return "it is being removed";
+    case "exited":
+    case "dead":
+      return `${containerEnd(container)} at ${clock(container.endedAt)}`;
+  }
+}
+
+/** `exited with code 1`; the engine reports a signal as 128 and its number. */
+export const containerEnd = ({ exitCode, isOutOfMemory }: ContainerSeen): string =>
+  isOutOfMemory ? "killed, out of memory" : exitCode === 137 ? "killed" : `exited with code ${exitCode}`;
 
 function supervisorDrift(supervisor: Observation["supervisor"]): string | undefined {
   switch (supervisor.state) {

@@ -3,11 +3,26 @@ import type { z } from "zod";
 import type { Kind, KindPlan, PlanContext } from "#components/kind.ts";
 import { LOOPBACK } from "#components/kind.ts";
 import { catalog } from "#components/catalog.ts";
+import { RELAY, relayPlan } from "#components/relay.ts";
+import type { ImageName, Images } from "#setup/image-references.ts";
 import type { Tool, ToolName, Tools } from "#setup/tools.ts";
+import { APPLICATION_USER, CONTAINER_HOME, filesDir, imageBuildPlan, networkPlan } from "./containers.ts";
 import { inOrder } from "./order.ts";
 import type { HostPlaces, StackPlaces } from "./places.ts";
 import { SERVICE_USER } from "./places.ts";
-import type { BuildPlan, ModelPlan, ServicePlan, StackPlan, StartGate } from "./plan.ts";
+import {
+  HOST_NAME,
+  type Address,
+  type BuildPlan,
+  type ContainerImage,
+  type ContainerPlan,
+  type ModelPlan,
+  type NetworkPlan,
+  type Place,
+  type ServicePlan,
+  type StackPlan,
+  type StartGate,
+} from "./plan.ts";
 import { didYouMean, inFileOrder, shown, type Problem } from "./problems.ts";
 import { absent, resolve, type Scope } from "./references.ts";
 import {
@@ -31,15 +46,23 @@ export interface LoadContext {
   readonly host: HostPlaces;
   readonly places: StackPlaces;
   readonly tools: Tools;
+  /** What set-up has pulled or made; undefined where it made no images. */
+  readonly images: Images | undefined;
   /** Name of the account that runs engineroom. */
   readonly account: string;
+  /** `uid:gid` of the account that runs host services. */
+  readonly accountIds: string;
+  /** Size of a file; 0 where there is none. */
+  readonly bytesOf: (path: string) => number;
   /** Content of each `build` directory, by its path as the stack file has it; a string says why there is none. */
   readonly sources: ReadonlyMap<string, SourceContent | string>;
 }
 
 export interface SourceContent {
   readonly path: string;
-  readonly kind: "python" | "node";
+  readonly kind: "python" | "node" | "dockerfile";
+  /** The directory has a Dockerfile, which makes its image. */
+  readonly dockerfile: boolean;
   /** SHA-256, hex. */
   readonly hash: string;
 }
@@ -60,7 +83,7 @@ export function loadStack(raw: RawStack, context: LoadContext): Loaded {
   const secrets = parseEach(raw.secrets, { where: "secrets", rule: secretName, schema: secretSettings }, problems);
   const models = parseEach(raw.models, { where: "models", rule: modelName, schema: modelSettings }, problems);
   const { drafts, broken, standIns } = parseServices(raw.services, problems);
-  const world = {
+  const world: World = {
     // What is wrong with one section hides nothing that is wrong with another.
     settings: settings ?? stackSettings.parse({}),
     secrets: new Set(secrets.keys()),
@@ -69,13 +92,19 @@ export function loadStack(raw: RawStack, context: LoadContext): Loaded {
     standIns,
     context,
   };
-  const stack = planServices(drafts, world, problems);
+  const network = networkPlan(context.places, world.settings);
+  const stack = planServices(drafts, { ...world, network }, problems);
   if (problems.length > 0) return { problems: inFileOrder(problems, raw) };
+  const images = stack.services.flatMap(({ container }) =>
+    container?.image.from === "build" ? container.image.build : [],
+  );
   return {
     plan: {
       places: context.places,
       services: stack.services,
       disabled: stack.disabled,
+      imageBuilds: distinct(images),
+      ...(stack.services.some((service) => service.in === "container") && { network }),
       secrets: Object.fromEntries([...secrets].flatMap(([name, secret]) => (secret ? [[name, secret]] : []))),
       builds: distinct(stack.services.flatMap((service) => service.build ?? [])),
     },
@@ -217,12 +246,14 @@ function modelPlan(
   name: string,
   model: z.output<typeof modelSettings> = { file: "", missing: "fail", stable: 0 },
   modelsDir: string | undefined,
-  { host, places }: LoadContext,
+  { host, places, bytesOf }: LoadContext,
 ): ModelPlan {
   const directory = modelsDir ? absolute(modelsDir, places.projectDir) : join(host.cacheDir, "models");
+  const path = absolute(model.file, directory);
   return {
     name,
-    path: absolute(model.file, directory),
+    path,
+    bytes: bytesOf(path),
     ...(model.sha256 && { sha256: model.sha256 }),
     ...(model.mmproj && { mmproj: absolute(model.mmproj, directory) }),
     missing: model.missing,
@@ -245,37 +276,86 @@ interface World {
 /** Resolves references, orders, and plans each service after those that it uses. */
 function planServices(
   drafts: readonly Draft[],
-  world: World,
+  world: World & { readonly network: NetworkPlan },
   problems: Problem[],
 ): { services: readonly ServicePlan[]; disabled: readonly string[] } {
   const disabled = drafts.filter((draft) => !draft.settings.enabled).map((draft) => draft.name);
   const enabled = new Map(drafts.filter((draft) => draft.settings.enabled).map((draft) => [draft.name, draft]));
   const offering = [...enabled.values(), ...world.standIns];
-  const contexts = new Map(offering.map((draft) => [draft.name, planContext(draft, world, problems)]));
-  const outputs = new Map(
-    offering.map((draft) => [draft.name, kindOf(draft).outputs(draft.settings, contextOf(contexts, draft.name))]),
-  );
+  const contexts = new Map(offering.map((draft) => [draft.name, planContext(draft, world)]));
+  const outputs = {
+    host: outputsFor("host", offering, contexts),
+    container: outputsFor("container", offering, contexts),
+  };
   const resolved = new Map(
     [...enabled].map(([name, draft]) => {
-      const scope = { ...world, self: name, outputs, disabled: new Set(disabled) };
+      const place = contextOf(contexts, name).in;
+      const scope = { ...world, self: name, outputs: outputs[place], disabled: new Set(disabled) };
       return [name, resolveSettings(draft, scope, problems)];
     }),
   );
+  for (const [name, draft] of enabled) problems.push(...placeProblems(draft, contextOf(contexts, name), world.context));
   problems.push(...portProblems([...enabled.values()], contexts));
   const { order, cycles } = inOrder(new Map([...resolved].map(([name, { needs }]) => [name, needs])));
   problems.push(...cycles.map(cycleProblem));
   const planned = new Map<string, ServicePlan>();
   for (const name of order) {
     const draft = enabled.get(name);
-    const { settings, needs } = resolved.get(name) ?? {};
-    if (!draft || !settings || !needs) continue;
+    const { settings, needs, uses } = resolved.get(name) ?? {};
+    if (!draft || !settings || !needs || !uses) continue;
     const context = { ...contextOf(contexts, name), uses: needs.flatMap((need) => planned.get(need) ?? []) };
     const plan = kindOf(draft).plan(settings, context);
-    if (!("code" in plan)) planned.set(name, completePlan(draft, settings, plan, context, outputs.get(name) ?? {}));
+    const usesHost = context.in === "container" && uses.some((use) => contexts.get(use)?.in === "host");
+    const rest = { outputs: outputs.host.get(name) ?? {}, usesHost, world };
+    if (!("code" in plan)) planned.set(name, completePlan(draft, settings, plan, context, rest));
     // What it needs may be there, and only have a problem of its own.
     else if (plan.code !== "WORKER_WITHOUT_BROKER" || needs.every((need) => planned.has(need))) problems.push(plan);
   }
-  return { services: [...planned.values()], disabled };
+  const services = [...planned.values()];
+  const used = [...enabled.keys()].filter((name) =>
+    [...resolved].some(([user, { uses }]) => contexts.get(user)?.in === "container" && uses.includes(name)),
+  );
+  const relayed = services.filter((service) => service.in === "host" && used.includes(service.name));
+  const relay = relayed.length > 0 ? [relayOf(relayed, world)] : [];
+  return { services: [...relay, ...services], disabled };
+}
+
+/** What each service offers, as seen from this host or from a container of the stack. */
+const outputsFor = (
+  place: Place,
+  offering: readonly Draft[],
+  contexts: ReadonlyMap<string, PlanContext>,
+): Scope["outputs"] =>
+  new Map(
+    offering.map((draft) => {
+      const context = contextOf(contexts, draft.name);
+      return [draft.name, kindOf(draft).outputs(draft.settings, context, addressFor(place, context))];
+    }),
+  );
+
+function addressFor(place: Place, { name, in: own, at, port }: PlanContext): Address {
+  if (place === "host") return at;
+  return own === "container" ? { host: name, port } : { host: HOST_NAME, port: at.port };
+}
+
+/** The relay is a service of this host like others, only that nobody wrote it down. */
+function relayOf(relayed: readonly ServicePlan[], world: World & { readonly network: NetworkPlan }): ServicePlan {
+  const draft = { name: RELAY, kindName: "nginx", settings: commonOf("nginx") };
+  const context = planContext({ ...draft, settings: { ...draft.settings, in: "host" } }, world);
+  const plan = relayPlan(relayed, world.network, context);
+  const done = completePlan(draft, { ...draft.settings, env: {} }, plan, context, {
+    outputs: {},
+    usesHost: false,
+    world,
+  });
+  return { ...done, kind: RELAY, ports: plan.ports };
+}
+
+/** A kind's settings where the stack file says nothing. */
+function commonOf(kind: string): CommonSettings {
+  const settings = catalog[kind]?.settings.safeParse({ kind }).data;
+  if (!settings) throw new Error(`kind ${kind} needs settings`);
+  return settings;
 }
 
 /** Kinds without a default port listen where the user says so. */
@@ -294,50 +374,118 @@ function contextOf(contexts: ReadonlyMap<string, PlanContext>, name: string): Pl
   return context;
 }
 
-function planContext(draft: Draft, world: World, problems: Problem[]): PlanContext {
-  const { context, settings, models } = world;
-  const { build: directory, port } = draft.settings as { build?: string; port?: number };
-  const build = directory === undefined ? undefined : buildPlan(draft, directory, context, problems);
+const ANY = "0.0.0.0";
+
+function planContext(
+  draft: Draft,
+  { context, settings, models }: Pick<World, "context" | "settings" | "models">,
+): PlanContext {
+  const { places, host } = context;
+  const { name } = draft;
+  const own = draft.settings as { build?: string; port?: number; address?: string };
+  const place = draft.settings.in ?? settings.in;
+  const port = own.port ?? kindOf(draft).defaultPort ?? 0;
+  const published = own.port ?? port + settings.portOffset;
+  const address = own.address ?? LOOPBACK;
+  const source = own.build === undefined ? undefined : sourceOf(own.build, context);
+  const onHost = place === "host";
   return {
-    name: draft.name,
-    places: context.places,
-    account: context.host.asRoot ? SERVICE_USER : context.account,
-    port: port ?? (kindOf(draft).defaultPort ?? 0) + settings.portOffset,
-    tool: (name) => toolOf(name, context.tools),
+    name,
+    places,
+    in: place,
+    account: host.asRoot ? SERVICE_USER : context.account,
+    accountIds: context.accountIds,
+    listen: onHost ? LOOPBACK : ANY,
+    port: onHost ? published : port,
+    at: { host: address === ANY ? LOOPBACK : address, port: published },
+    home: onHost ? `${places.servicesDir}/${name}` : CONTAINER_HOME,
+    hostHome: onHost ? `${places.servicesDir}/${name}` : filesDir(places, name),
+    tool: (tool) => toolOf(tool, context.tools),
     models,
-    ...(build && { build }),
+    ...(source && { source: source.kind }),
+    ...(source && onHost && source.kind !== "dockerfile" && { build: buildPlan(source, source.kind, host.cacheDir) }),
     uses: [],
   };
 }
 
+const sourceOf = (directory: string, { sources }: LoadContext): SourceContent | undefined => {
+  const content = sources.get(directory);
+  return typeof content === "string" ? undefined : content;
+};
+
 /** A tool that is not installed keeps its name in the plan; preflight says so before anything starts. */
 const toolOf = (name: ToolName, tools: Tools): Tool => tools[name] ?? { path: name, version: "", source: "host" };
 
-function buildPlan(
-  draft: Draft,
-  directory: string,
-  { sources, host }: LoadContext,
-  problems: Problem[],
-): BuildPlan | undefined {
-  const content = sources.get(directory) ?? "it was not looked at";
-  if (typeof content === "string") {
-    problems.push({
-      code: "BUILD_SOURCE",
-      where: `services.${draft.name}.build`,
-      expected: "a directory with requirements.txt, pyproject.toml or package.json",
-      got: `\`${directory}\`: ${content}`,
-      fix: "correct the path; it is relative to the checkout",
-    });
-    return undefined;
-  }
-  const key = `${basename(content.path)}-${content.hash.slice(0, 12)}`;
-  return { key, kind: content.kind, source: content.path, target: join(host.cacheDir, "builds", key) };
+function buildPlan({ path, hash }: SourceContent, kind: BuildPlan["kind"], cacheDir: string): BuildPlan {
+  const key = `${basename(path)}-${hash.slice(0, 12)}`;
+  return { key, kind, source: path, target: join(cacheDir, "builds", key) };
 }
+
+/** Settings that only one of the two makers can carry out. */
+const ONLY: Readonly<Record<Place, readonly string[]>> = {
+  host: ["logFile", "errorLog", "pidFile"],
+  container: ["containerName", "volumeName", "cpus", "image", "runAs", "readOnly", "capabilities"],
+};
+
+/** What does not go with where a service runs. */
+function placeProblems(draft: Draft, { in: place }: PlanContext, context: LoadContext): readonly Problem[] {
+  const { name, settings } = draft;
+  const other = place === "host" ? "container" : "host";
+  const misplaced = ONLY[other]
+    .filter((key) => settings[key] !== undefined)
+    .map((key) => ({
+      code: "STACK_PLACE",
+      where: `services.${name}.${key}`,
+      expected: `it only where \`in\` is \`${other}\``,
+      got: `a service with in: ${place}`,
+      fix: `remove it, or set services.${name}.in to ${other}`,
+    }));
+  return [...misplaced, ...buildProblems(draft, place, context)];
+}
+
+function buildProblems(
+  { name, settings, kindName }: Draft,
+  place: Place,
+  { sources }: LoadContext,
+): readonly Problem[] {
+  const { build, image } = settings as { build?: string; image?: string };
+  if (build === undefined) {
+    const needsOne = place === "container" && image === undefined && NEEDS_IMAGE.has(kindName);
+    return needsOne ? [withoutImage(name)] : [];
+  }
+  const where = `services.${name}.build`;
+  const content = sources.get(build) ?? "it was not looked at";
+  const wanted = place === "host" ? FILES : `Dockerfile, ${FILES}`;
+  const wrong = typeof content === "string" ? content : place === "host" && content.kind === "dockerfile" && NO_FILES;
+  if (wrong) {
+    const fix = "correct the path; it is relative to the checkout";
+    return [
+      { code: "BUILD_SOURCE", where, expected: `a directory with ${wanted}`, got: `\`${build}\`: ${wrong}`, fix },
+    ];
+  }
+  if (image === undefined) return [];
+  return [{ code: "BUILD_AND_IMAGE", where, expected: "one of `build` and `image`", got: "both", fix: "remove one" }];
+}
+
+const FILES = "requirements.txt, pyproject.toml or package.json";
+const NO_FILES = "it has none of these files";
+/** Kinds without an image of their own. */
+const NEEDS_IMAGE: ReadonlySet<string> = new Set(["web", "job", "dramatiq-worker", "process"]);
+
+const withoutImage = (name: string): Problem => ({
+  code: "IMAGE_UNNAMED",
+  where: `services.${name}`,
+  expected: "`build` or `image`, which a container is made of",
+  got: "neither",
+  fix: `set services.${name}.build to the application's directory, or services.${name}.image`,
+});
 
 interface ResolvedDraft {
   readonly settings: Omit<CommonSettings, "env"> & { readonly env: Readonly<Record<string, Text>> };
   /** Services that must be ready first. */
   readonly needs: readonly string[];
+  /** Services that it refers to, waited for or not. */
+  readonly uses: readonly string[];
 }
 
 /** Settings whose references order nothing: nginx starts before its targets and needs no restart when they come. */
@@ -345,9 +493,13 @@ const NOT_WAITED_FOR: ReadonlySet<string> = new Set(["routes"]);
 
 function resolveSettings(draft: Draft, scope: Scope, problems: Problem[]): ResolvedDraft {
   const needs = new Set<string>(explicitNeeds(draft, scope, problems));
+  const referred = new Set<string>();
   const read = (text: string, path: readonly (string | number)[]): Text => {
     const { text: found, uses, problems: trouble } = resolve(text, scope);
-    if (!NOT_WAITED_FOR.has(String(path[0]))) for (const use of uses) needs.add(use);
+    for (const use of uses) {
+      referred.add(use);
+      if (!NOT_WAITED_FOR.has(String(path[0]))) needs.add(use);
+    }
     const where = ["services", draft.name, ...path].join(".");
     for (const problem of trouble) problems.push({ where, ...problem });
     return found;
@@ -372,7 +524,7 @@ function resolveSettings(draft: Draft, scope: Scope, problems: Problem[]): Resol
     ...(password !== undefined && { password }),
     env: Object.fromEntries(sortedEntries(env).map(([name, text]) => [name, read(text, ["env", name])])),
   };
-  return { settings, needs: [...needs].sort() };
+  return { settings, needs: [...needs].sort(), uses: [...referred].sort() };
 }
 
 /** Pulumi hands the keys of a map over sorted, the file has them in its own order: both make the same plan. */
@@ -409,33 +561,44 @@ function cycleProblem(cycle: readonly string[]): Problem {
   };
 }
 
+interface Completion {
+  /** As this host sees them. */
+  readonly outputs: ServicePlan["outputs"];
+  readonly usesHost: boolean;
+  readonly world: World;
+}
+
 function completePlan(
   draft: Draft,
   settings: ResolvedDraft["settings"],
   plan: KindPlan,
   context: PlanContext,
-  outputs: ServicePlan["outputs"],
+  completion: Completion,
 ): ServicePlan {
-  const { name, places, build } = context;
+  const { name, places, build, at } = context;
+  const onHost = context.in === "host";
   const kind = kindOf(draft);
   const address = (draft.settings as { address?: string }).address ?? LOOPBACK;
   const path = (file: string): string => absolute(file, places.projectDir);
+  const needs = context.uses.map((service) => service.name);
+  const memoryBytes = settings.memory ?? (onHost ? undefined : plan.container?.memoryBytes);
+  const volume = onHost ? undefined : plan.container?.volume;
   return {
     name,
     kind: draft.kindName,
-    in: "host",
+    in: context.in,
     required: settings.required,
-    needs: context.uses.map((service) => service.name),
+    needs: completion.usesHost ? [RELAY, ...needs] : needs,
     run: kind.run ?? "service",
     argv: plan.argv,
     cwd: plan.cwd ? path(plan.cwd) : build && !plan.files ? build.target : `${places.servicesDir}/${name}`,
-    env: { ...toolEnv(plan, context), ...plan.env, ...settings.env },
+    env: { ...(onHost ? toolEnv(plan, context) : {}), ...plan.env, ...settings.env },
     files: plan.files ?? [],
-    directories: plan.directories ?? [],
-    ports: listens(draft) ? [{ host: address, port: context.port }] : [],
+    directories: onHost ? (plan.directories ?? []) : [],
+    ports: listens(draft) ? [{ host: address, port: at.port }] : [],
     // What may fail is not waited for: after a restart of the machine it might never come.
-    gates: context.uses.filter(({ required }) => required).flatMap((service) => gatesOf(service, places)),
-    tools: plan.tools ?? [],
+    gates: onHost ? context.uses.filter(({ required }) => required).flatMap((service) => gatesOf(service, places)) : [],
+    tools: onHost ? (plan.tools ?? []) : [],
     ...(build && { build }),
     ...(plan.model && { model: plan.model }),
     ...(plan.check && { check: plan.check }),
@@ -443,14 +606,85 @@ function completePlan(
     restart: settings.restart ?? "no",
     stopSignal: settings.stopSignal ?? plan.stopSignal ?? "TERM",
     stopGraceMs: settings.stopGrace ?? plan.stopGraceMs ?? 10_000,
-    ...(settings.memory !== undefined && { memoryBytes: settings.memory }),
+    ...(memoryBytes !== undefined && { memoryBytes }),
     generates: plan.generates ?? [],
-    ...(plan.dataIdFile && { dataIdFile: plan.dataIdFile }),
+    ...(onHost
+      ? plan.dataIdFile && { dataIdFile: plan.dataIdFile }
+      : volume && { dataIdFile: dataIdFile(places, name) }),
+    dataKept: ((draft.settings as { data?: string }).data ?? completion.world.settings.data) === "kept",
     logFile: settings.logFile ? path(settings.logFile) : `${places.logsDir}/${name}.log`,
     ...(settings.errorLog && { errorLog: path(settings.errorLog) }),
     ...(settings.pidFile && { pidFile: path(settings.pidFile) }),
-    outputs,
+    ...(!onHost && { container: containerPlan(draft, plan, context, completion) }),
+    outputs: completion.outputs,
   };
+}
+
+/** The id of a container's data is that of its volume, noted where jobs of this host can read it. */
+const dataIdFile = (places: StackPlaces, name: string): string => `${places.containersDir}/${name}/data-id`;
+
+interface ContainerSettings {
+  readonly containerName?: string;
+  readonly volumeName?: string;
+  readonly build?: string;
+  readonly image?: string;
+  readonly runAs?: string;
+  readonly readOnly?: boolean;
+  readonly capabilities?: readonly string[];
+  readonly cwd?: string;
+  readonly cpus?: number;
+}
+
+/**
+ * Capabilities that official images start with before they change to a user of their own. An image of ours, or one by
+ * our contract, starts as that user and needs none.
+ */
+const STARTER_CAPABILITIES = ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_SETGID", "CAP_SETUID"];
+
+function containerPlan(
+  draft: Draft,
+  plan: KindPlan,
+  context: PlanContext,
+  { usesHost, world }: Completion,
+): ContainerPlan {
+  const { name, places, port } = context;
+  const settings = draft.settings as ContainerSettings;
+  const image = imageOf(settings, plan, context, world.context);
+  // Of somebody else's image nothing is known.
+  const known = image.from !== "user" && !(image.from === "build" && image.build.kind === "dockerfile");
+  const user = settings.runAs ?? plan.container?.user ?? (known ? APPLICATION_USER : undefined);
+  const kept = ((draft.settings as { data?: string }).data ?? world.settings.data) === "kept";
+  const volume = plan.container?.volume;
+  const workingDir = settings.cwd ?? (known && image.from === "build" ? "/app" : undefined);
+  return {
+    name: settings.containerName ?? `${places.stack}-${name}`,
+    image,
+    ...(user && { user }),
+    ...(workingDir && { workingDir: workingDir.startsWith("/") ? workingDir : `/app/${workingDir}` }),
+    internalPorts: listens(draft) ? [port] : [],
+    volumes: volume ? [{ name: settings.volumeName ?? `${places.stack}-${name}`, target: volume, kept }] : [],
+    mounts: plan.container?.mounts ?? {},
+    readOnly: settings.readOnly ?? known,
+    capabilities: settings.capabilities ?? (known ? [] : STARTER_CAPABILITIES),
+    ...(settings.cpus !== undefined && { cpus: settings.cpus }),
+    usesHost,
+  };
+}
+
+function imageOf(settings: ContainerSettings, plan: KindPlan, context: PlanContext, load: LoadContext): ContainerImage {
+  if (settings.image !== undefined) return { from: "user", reference: settings.image };
+  const setUp = (name: ImageName): string => load.images?.references[name] ?? `engineroom/${name}`;
+  const source = settings.build === undefined ? undefined : sourceOf(settings.build, load);
+  if (source) {
+    const base = { python: setUp("python"), node: setUp("node"), nginx: setUp("nginx") };
+    const build = imageBuildPlan(basename(source.path), source, base, {
+      places: context.places,
+      cacheDir: load.host.cacheDir,
+    });
+    return { from: "build", build, reference: build.reference };
+  }
+  const name = plan.container?.image ?? "python";
+  return { from: "set-up", name, reference: setUp(name) };
 }
 
 function toolEnv(plan: KindPlan, context: PlanContext): Readonly<Record<string, Text>> {
@@ -459,16 +693,17 @@ function toolEnv(plan: KindPlan, context: PlanContext): Readonly<Record<string, 
 }
 
 /** Where a job's success is noted. */
-export const doneFile = (places: StackPlaces, job: string): string => `${places.servicesDir}/${job}/done.json`;
+export const doneFile = (places: StackPlaces, { name, in: place }: Pick<ServicePlan, "name" | "in">): string =>
+  `${place === "host" ? places.servicesDir : places.containersDir}/${name}/done.json`;
 
 function gatesOf(service: ServicePlan, places: StackPlaces): readonly StartGate[] {
-  return service.run === "job" ? [{ file: doneFile(places, service.name) }] : service.ports.map((port) => ({ port }));
+  return service.run === "job" ? [{ file: doneFile(places, service) }] : service.ports.map((port) => ({ port }));
 }
 
 function portProblems(drafts: readonly Draft[], contexts: ReadonlyMap<string, PlanContext>): readonly Problem[] {
   const owners = new Map<number, string>();
   return drafts.filter(listens).flatMap(({ name, settings }) => {
-    const { port } = contextOf(contexts, name);
+    const { port } = contextOf(contexts, name).at;
     const where = `services.${name}.port`;
     if (port > MAX_PORT) {
       return {
@@ -494,6 +729,6 @@ function portProblems(drafts: readonly Draft[], contexts: ReadonlyMap<string, Pl
 
 const MAX_PORT = 65_535;
 
-const distinct = (builds: readonly BuildPlan[]): readonly BuildPlan[] => [
+const distinct = <Build extends { readonly key: string }>(builds: readonly Build[]): readonly Build[] => [
   ...new Map(builds.map((build) => [build.key, build])).values(),
 ];

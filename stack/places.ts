@@ -34,6 +34,8 @@ export interface StackPlaces extends ProjectPlaces {
   readonly logsDir: string;
   /** One directory a service: its environment file, program settings and start records. Mode 0700. */
   readonly servicesDir: string;
+  /** One directory a container: its files, and what was noted of it. Belongs to who runs engineroom. */
+  readonly containersDir: string;
   /** Sockets; short, because a unix socket path holds at most 107 bytes. */
   readonly runDir: string;
   readonly supervisorSocket: string;
@@ -85,6 +87,7 @@ export function stackPlaces(host: HostPlaces, project: ProjectPlaces, stack: str
     dataDir: join(stackDir, "data"),
     logsDir: join(stackDir, "logs"),
     servicesDir: join(stackDir, "services"),
+    containersDir: join(project.stateDir, "containers", stack),
     runDir,
     supervisorSocket: join(runDir, "supervisor.sock"),
   };

@@ -1,4 +1,5 @@
 import type { Check } from "#checks/check.ts";
+import type { ImageName } from "#setup/image-references.ts";
 import type { ToolName } from "#setup/tools.ts";
 import type { StackPlaces } from "./places.ts";
 import type { Text } from "./text.ts";
@@ -8,10 +9,13 @@ export interface PlannedPort {
   readonly port: number;
 }
 
+/** Where a service is reached: from this host, or from a container of its stack. */
+export type Address = PlannedPort;
+
 /** A file that the maker writes for a service. `path` is relative to the service's own directory. */
 export interface PlannedFile {
   readonly path: string;
-  /** Octal, as a string: `0600`. */
+  /** Octal, as a string: `0600`. In a container every file has 0444: a user without capabilities must read it. */
   readonly mode: string;
   readonly content: Text;
 }
@@ -25,10 +29,69 @@ export interface BuildPlan {
   readonly target: string;
 }
 
+/** An application directory as an image. */
+export interface ImageBuildPlan {
+  /** As of {@link BuildPlan}; also the tag of its image. */
+  readonly key: string;
+  readonly kind: "python" | "node" | "dockerfile";
+  readonly source: string;
+  /** Directory that the image is built from: a copy of the source with the Dockerfile. */
+  readonly context: string;
+  /** Name and tag; the name is the stack's own, so that no other stack uses it. */
+  readonly reference: string;
+  readonly dockerfile: string;
+}
+
+/** Where a container's image comes from. */
+export type ContainerImage =
+  /** One that set-up pulls or makes, by its contract (docs/images.md). */
+  | { readonly from: "set-up"; readonly name: ImageName; readonly reference: string }
+  | { readonly from: "user"; readonly reference: string }
+  | { readonly from: "build"; readonly build: ImageBuildPlan; readonly reference: string };
+
+export interface PlannedVolume {
+  readonly name: string;
+  /** Where the container has it. */
+  readonly target: string;
+  /** False: `destroy` removes it. */
+  readonly kept: boolean;
+}
+
+/** What a container has besides what every service has. */
+export interface ContainerPlan {
+  readonly name: string;
+  readonly image: ContainerImage;
+  /** `uid:gid`; absent: as the image says. */
+  readonly user?: string;
+  readonly workingDir?: string;
+  /** Port inside, for each of the service's `ports`. */
+  readonly internalPorts: readonly number[];
+  readonly volumes: readonly PlannedVolume[];
+  /** Files of this host, read-only, by their path in the container. */
+  readonly mounts: Readonly<Record<string, string>>;
+  readonly readOnly: boolean;
+  /** Capabilities that it is left. */
+  readonly capabilities: readonly string[];
+  /** CPUs that it may use at most. */
+  readonly cpus?: number;
+  /** It uses processes of this host, which it reaches as {@link HOST_NAME}. */
+  readonly usesHost: boolean;
+}
+
+/** The network that a stack's containers share. */
+export interface NetworkPlan {
+  readonly name: string;
+  readonly subnet: string;
+  /** This host's own address in it, where the relay listens. */
+  readonly gateway: string;
+}
+
 /** A model file that a service reads. */
 export interface ModelPlan {
   readonly name: string;
   readonly path: string;
+  /** 0 while there is no file. */
+  readonly bytes: number;
   readonly sha256?: string;
   readonly mmproj?: string;
   readonly missing: "fail" | "wait";
@@ -39,11 +102,17 @@ export interface ModelPlan {
 /** How a dependency shows, without the engine, that it may be used: for a start of all services at once. */
 export type StartGate = { readonly port: PlannedPort } | { readonly file: string };
 
+/** Where a service runs. */
+export type Place = "host" | "container";
+
+/** What a container calls this host. */
+export const HOST_NAME = "host.docker.internal";
+
 /** One service, fully decided: what tests compare, `engineroom plan` prints and a maker carries out. */
 export interface ServicePlan {
   readonly name: string;
   readonly kind: string;
-  readonly in: "host" | "external";
+  readonly in: Place;
   /** False: its failure is a warning. */
   readonly required: boolean;
   /** Services that must be ready before this one starts. */
@@ -68,16 +137,21 @@ export interface ServicePlan {
   readonly restart: "always" | "on-failure" | "no";
   readonly stopSignal: "TERM" | "INT" | "QUIT";
   readonly stopGraceMs: number;
-  /** Watched on the host, not enforced. */
+  /** Enforced on a container; watched on the host. */
   readonly memoryBytes?: number;
   /** Secrets that engineroom makes for this service, by name. */
   readonly generates: readonly string[];
-  /** File with the random id of the service's data; a job remembers the ids that it ran against. */
+  /** File with the id of the service's data; a job remembers the ids that it ran against. */
   readonly dataIdFile?: string;
+  /** False: `destroy` removes its data. */
+  readonly dataKept: boolean;
+  /** Of a host service; a container's log is the engine's. */
   readonly logFile: string;
   readonly errorLog?: string;
   readonly pidFile?: string;
-  /** What others refer to as `${name.key}`. */
+  /** Exactly where `in` is `container`. */
+  readonly container?: ContainerPlan;
+  /** What others refer to as `${name.key}`, as this host sees it. */
   readonly outputs: Readonly<Record<string, Text>>;
 }
 
@@ -95,4 +169,7 @@ export interface StackPlan {
   readonly disabled: readonly string[];
   readonly secrets: Readonly<Record<string, UserSecret>>;
   readonly builds: readonly BuildPlan[];
+  readonly imageBuilds: readonly ImageBuildPlan[];
+  /** Where at least one service is a container. */
+  readonly network?: NetworkPlan;
 }

@@ -47,10 +47,17 @@ const scalar = z
 /** supervisord would take the rest of the line for a comment. */
 const logPath = z.string().regex(/^(?!.*\s[;#])[^\p{Cc}]+$/u, "a path without ` #` and ` ;`");
 
+const place = z.enum(["host", "container"]);
+
+/** As the engine takes it for containers and volumes. */
+const engineName = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{1,127}$/, "a name of letters, digits and `_.-`, a letter or digit first");
+
 /** What every kind has, jobs too. */
 export const baseSettings = {
   /** Where it runs. Default: `settings.in`. */
-  in: z.enum(["host"]).optional(),
+  in: place.optional(),
   /** False takes it out of the stack; what refers to it must say `${name.key?}`. */
   enabled: z.boolean().default(true),
   /** False turns its failure into a warning. */
@@ -63,6 +70,12 @@ export const baseSettings = {
     .default({}),
   /** Where it logs. Default: `<state>/logs/<name>.log`. */
   logFile: logPath.optional(),
+  /** Most memory that it may use: enforced on a container, watched on the host. Default in a container: a kind's own. */
+  memory: size.optional(),
+  /** Most CPUs that its container may use, such as 1.5. */
+  cpus: z.number().positive().max(1024).optional(),
+  /** Name of its container. Default: `<stack>-<name>`. */
+  containerName: engineName.optional(),
 };
 
 /** What every kind that stays up has. */
@@ -70,8 +83,6 @@ export const commonSettings = {
   ...baseSettings,
   /** Where its standard error goes. Default: into `logFile`. */
   errorLog: logPath.optional(),
-  /** Memory that it is meant to use at most; watched on the host, not enforced. */
-  memory: size.optional(),
   /** What happens when it exits. */
   restart: z.enum(["always", "on-failure", "no"]).default("always"),
   /** How long its check may take to succeed. Default: a kind's own. */
@@ -84,6 +95,36 @@ export const commonSettings = {
   pidFile: z.string().optional(),
 };
 
+/** What kinds with data have. */
+export const dataSettings = {
+  /** Whether `destroy` keeps its data. Default: `settings.data`. */
+  data: z.enum(["kept", "disposable"]).optional(),
+  /** Name of its container's volume. Default: `<stack>-<name>`. */
+  volumeName: engineName.optional(),
+};
+
+/** What kinds have that run somebody's application. */
+export const applicationSettings = {
+  /** Directory of the application: `requirements.txt` makes a Python environment, `package.json` built pages. */
+  build: z.string().optional(),
+  /** Image that its container runs instead of a `build`; best with its digest, `name:tag@sha256:…`. */
+  image: z
+    .string()
+    .regex(/^[a-z0-9][\w.:/-]*(@sha256:[0-9a-f]{64})?$/, "an image's name, such as `ghcr.io/me/app:1.2@sha256:…`")
+    .optional(),
+  /** User of its container, `uid` or `uid:gid`. Default: 10001:10001 with `build`, the image's own with `image`. */
+  runAs: z
+    .string()
+    .regex(/^\d+(:\d+)?$/, "a user id, or `uid:gid`, in quotes")
+    .optional(),
+  /** Whether its container's root file system is read-only. Default: true with `build`, false with `image`. */
+  readOnly: z.boolean().optional(),
+  /** Capabilities that its container is left, such as `CAP_NET_BIND_SERVICE`. Default: none with `build`, the engine's few that official images start with, with `image`. */
+  capabilities: z.array(z.string().regex(/^CAP_[A-Z_]+$/, "a capability, such as `CAP_NET_BIND_SERVICE`")).optional(),
+  /** Directory to run in. Default: the application's own. */
+  cwd: z.string().optional(),
+};
+
 type Output<Shape extends z.core.$ZodLooseShape> = z.output<z.ZodObject<Shape>>;
 
 export type CommonSettings = Output<typeof baseSettings> & Partial<Output<typeof commonSettings>>;
@@ -93,7 +134,7 @@ export const build = z.string();
 
 export const stackSettings = z.strictObject({
   /** Where services run unless they say otherwise. */
-  in: z.enum(["host"]).default("host"),
+  in: place.default("host"),
   /** Names this stack's owner instead of the checkout's path, for runners whose path changes. */
   id: z
     .string()
@@ -103,6 +144,15 @@ export const stackSettings = z.strictObject({
   portOffset: z.int().min(0).max(60_000).default(0),
   /** Where relative model files are looked up. Default: the models directory of the cache. */
   modelsDir: z.string().optional(),
+  /** Whether `destroy` keeps the services' data. */
+  data: z.enum(["kept", "disposable"]).default("kept"),
+  /** Name of the network that the stack's containers share. Default: `engineroom-<stack>`. */
+  networkName: engineName.optional(),
+  /** Addresses of that network. Default: one that follows from the stack's owner. */
+  subnet: z
+    .string()
+    .regex(/^(\d{1,3}\.){3}0\/(1[6-9]|2[0-4])$/, "a subnet of 16 to 24 bits that ends with 0, such as 10.77.1.0/24")
+    .optional(),
 });
 
 export const modelSettings = z.strictObject({
@@ -142,10 +192,11 @@ interface NameRule {
   readonly expected: string;
 }
 
-/** Short, for socket paths and host names. `self` and `secret` mean something else in a reference. */
+/** Short, for socket paths and host names. `self` and `secret` mean something else in a reference; `relay` is ours. */
 export const serviceName: NameRule = {
-  pattern: /^(?!(?:self|secret)$)[a-z][a-z0-9-]{0,30}$/,
-  expected: "a name of at most 31 lower-case letters, digits and hyphens, a letter first, and not `self` or `secret`",
+  pattern: /^(?!(?:self|secret|relay)$)[a-z][a-z0-9-]{0,30}$/,
+  expected:
+    "a name of at most 31 lower-case letters, digits and hyphens, a letter first, and not `self`, `secret` or `relay`",
 };
 
 /** Goes to the model server as the model's alias, where a comma would divide it. */

@@ -17,8 +17,10 @@ function readSource(directory: string, projectDir: string): SourceContent | stri
   const path = isAbsolute(directory) ? directory : join(projectDir, directory);
   if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) return "there is no such directory";
   const has = (name: string): boolean => existsSync(join(path, name));
-  const kind = has("requirements.txt") || has("pyproject.toml") ? "python" : has("package.json") ? "node" : undefined;
-  return kind ? { path: realpathSync(path), kind, hash: hashTree(path) } : "it has none of these files";
+  const dockerfile = has("Dockerfile");
+  const made = has("requirements.txt") || has("pyproject.toml") ? "python" : has("package.json") ? "node" : undefined;
+  const kind = made ?? (dockerfile ? "dockerfile" : undefined);
+  return kind ? { path: realpathSync(path), kind, dockerfile, hash: hashTree(path) } : "it has none of these files";
 }
 
 function hashTree(root: string): string {

@@ -1,14 +1,15 @@
 import type { z } from "zod";
 import type { Problem } from "#stack/problems.ts";
-import { defineKind, type KindPlan, type PlanContext } from "../kind.ts";
+import { APPLICATION_MEMORY, defineKind, type KindPlan, type PlanContext } from "../kind.ts";
 import { dramatiqWorkerSettings } from "./settings.ts";
 
 type Settings = z.output<typeof dramatiqWorkerSettings>;
 
 function plan(settings: Omit<Settings, "env">, context: PlanContext): KindPlan | Problem {
   const { processes, threads, queues } = settings;
-  const broker = context.uses.map((service) => service.check).find((check) => check?.kind === "redis");
-  if (!broker) return withoutBroker(context);
+  const service = context.uses.find(({ check }) => check?.kind === "redis");
+  const broker = service?.check?.kind === "redis" ? service.check : undefined;
+  if (!service || !broker) return withoutBroker(context);
   return {
     argv: [
       ...["dramatiq", settings.module, "--processes", String(processes), "--threads", String(threads)],
@@ -20,12 +21,19 @@ function plan(settings: Omit<Settings, "env">, context: PlanContext): KindPlan |
       host: broker.host,
       port: broker.port,
       ...(broker.passwordFile && { passwordFile: broker.passwordFile }),
+      ...(!(context.in === "host" && service.in === "host") && {
+        worker: {
+          port: (context.in === "container" && service.container?.internalPorts[0]) || broker.port,
+          isDirect: context.in === service.in,
+        },
+      }),
       processes,
       namespace: "dramatiq",
     },
     readyTimeoutMs: 60_000,
     // A running task may take this long; only then is it cut off and queued again.
     stopGraceMs: 60_000,
+    container: { memoryBytes: processes * APPLICATION_MEMORY },
   };
 }
 

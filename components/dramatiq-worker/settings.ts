@@ -1,13 +1,10 @@
 import { z } from "zod";
-import { build, commonSettings } from "#stack/schema.ts";
+import { applicationSettings, commonSettings } from "#stack/schema.ts";
 
 export const dramatiqWorkerSettings = z.strictObject({
   kind: z.literal("dramatiq-worker"),
   ...commonSettings,
-  /** Directory of the application. */
-  build: build.optional(),
-  /** Directory to run in. Default: the built application. */
-  cwd: z.string().optional(),
+  ...applicationSettings,
   /** Python module that declares the broker and the actors. */
   module: z
     .string()

@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import type { Problem } from "#stack/problems.ts";
-import { defineKind, LOOPBACK, type PlanContext } from "../kind.ts";
+import { defineKind, httpOutputs, LOOPBACK, type PlanContext } from "../kind.ts";
 import { planNginx } from "../nginx/plan.ts";
 import { frontendSettings } from "./settings.ts";
 
@@ -23,20 +23,21 @@ export const frontend = defineKind<z.output<typeof frontendSettings>>({
   settings: frontendSettings,
   className: "Frontend",
   defaultPort: 3000,
-  outputs: (_settings, context) => ({
-    host: [LOOPBACK],
-    port: [String(context.port)],
-    url: [`http://${LOOPBACK}:${context.port}`],
-  }),
-  plan: ({ build }, context) =>
-    context.build?.kind === "python"
-      ? notPages(build, context)
-      : {
-          ...planNginx(
-            { address: LOOPBACK, maxBody: 2 ** 20, locations: locations(`${context.build?.target ?? ""}/dist`) },
-            context,
-          ),
-          // The page itself, not only the server.
-          check: { kind: "http", url: `http://${LOOPBACK}:${context.port}/` },
-        },
+  outputs: (_settings, _context, at) => httpOutputs(at),
+  plan: ({ build }, context) => {
+    if (context.source === "python") return notPages(build, context);
+    const { in: place, at } = context;
+    const root = place === "host" ? `${context.build?.target ?? ""}/dist` : "/app/dist";
+    const { container, ...rest } = planNginx(
+      { address: LOOPBACK, maxBody: 2 ** 20, locations: locations(root) },
+      context,
+    );
+    return {
+      ...rest,
+      // The page itself, not only the server.
+      check: { kind: "http", url: `http://${at.host}:${at.port}/` },
+      // Its image is the server with the pages in it.
+      ...(container && { container: { user: container.user ?? "", memoryBytes: container.memoryBytes } }),
+    };
+  },
 });

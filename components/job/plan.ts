@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import { defineKind } from "../kind.ts";
+import { APPLICATION_MEMORY, defineKind } from "../kind.ts";
 import { jobSettings } from "./settings.ts";
 
 export const job = defineKind<z.output<typeof jobSettings>>({
@@ -11,5 +11,6 @@ export const job = defineKind<z.output<typeof jobSettings>>({
     argv: settings.command,
     ...(settings.cwd && { cwd: settings.cwd }),
     readyTimeoutMs: settings.timeout,
+    container: { memoryBytes: APPLICATION_MEMORY },
   }),
 });

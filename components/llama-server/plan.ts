@@ -1,39 +1,66 @@
+import { basename, dirname } from "node:path";
 import type { z } from "zod";
+import type { ModelPlan } from "#stack/plan.ts";
 import type { Problem } from "#stack/problems.ts";
 import { didYouMean } from "#stack/problems.ts";
-import { defineKind, LOOPBACK, type KindPlan, type PlanContext } from "../kind.ts";
+import { defineKind, httpOutputs, MIB, type KindPlan, type PlanContext } from "../kind.ts";
 import { llamaServerSettings } from "./settings.ts";
 
 const TEMPLATE_FILE = "chat-template.jinja";
+
+/** Of the image's contract (docs/images.md), and where models are mounted. */
+const IMAGE = { program: "/app/llama-server", models: "/models", mmproj: "/mmproj" };
+/** MiB; 80 layers of 8 heads of 128 numbers, keys and values in 16 bits, are 0.31. */
+const CACHE_PER_TOKEN = 0.32;
 
 type Settings = z.output<typeof llamaServerSettings>;
 
 function plan(settings: Omit<Settings, "env">, context: PlanContext): KindPlan | Problem {
   const model = context.models.get(settings.model);
   if (!model) return undeclared(settings.model, context);
-  const url = `http://${LOOPBACK}:${context.port}`;
+  const onHost = context.in === "host";
+  const seen = (path: string, mount: string): string => (onHost ? path : `${mount}/${basename(path)}`);
   return {
     // Context and slots are always given: the server would shrink what is left open to what fits (`--fit`).
     argv: [
-      context.tool("llama-server").path,
-      ...["--model", model.path, "--alias", model.name],
-      ...["--host", LOOPBACK, "--port", String(context.port)],
+      onHost ? context.tool("llama-server").path : IMAGE.program,
+      ...["--model", seen(model.path, IMAGE.models), "--alias", model.name],
+      ...["--host", context.listen, "--port", String(context.port)],
       ...["--ctx-size", String(settings.contextSize), "--parallel", String(settings.parallel)],
       ...(settings.threads ? ["--threads", String(settings.threads)] : []),
-      ...(model.mmproj ? ["--mmproj", model.mmproj] : []),
-      ...(settings.chatTemplate ? ["--chat-template-file", TEMPLATE_FILE] : []),
+      ...(model.mmproj ? ["--mmproj", seen(model.mmproj, IMAGE.mmproj)] : []),
+      ...(settings.chatTemplate ? ["--chat-template-file", `${context.home}/${TEMPLATE_FILE}`] : []),
     ],
     ...(settings.chatTemplate && {
       files: [{ path: TEMPLATE_FILE, mode: "0600", content: [settings.chatTemplate] }],
     }),
     tools: ["llama-server"],
     model,
-    check: { kind: "llama-server", url, alias: model.name, contextSize: settings.contextSize },
+    check: {
+      kind: "llama-server",
+      url: `http://${context.at.host}:${context.at.port}`,
+      alias: model.name,
+      contextSize: settings.contextSize,
+    },
     readyTimeoutMs: 300_000,
     // Long enough for the answer under way; the server frees its memory afterwards.
     stopGraceMs: 30_000,
+    container: {
+      image: "llama-server",
+      user: context.accountIds,
+      // The directory, because a split model is several files.
+      mounts: {
+        [IMAGE.models]: dirname(model.path),
+        ...(model.mmproj && { [IMAGE.mmproj]: dirname(model.mmproj) }),
+      },
+      memoryBytes: memoryOf(model, settings.contextSize),
+    },
   };
 }
+
+/** Weights, twice the cache of a large model for each token of the context, and the server itself. */
+const memoryOf = ({ bytes }: ModelPlan, contextSize: number): number =>
+  Math.ceil((1.2 * bytes) / MIB + contextSize * CACHE_PER_TOKEN + 1024) * MIB;
 
 function undeclared(model: string, context: PlanContext): Problem {
   const declared = [...context.models.keys()];
@@ -50,10 +77,6 @@ export const llamaServer = defineKind<Settings>({
   settings: llamaServerSettings,
   className: "LlamaServer",
   defaultPort: 8081,
-  outputs: (_settings, context) => ({
-    host: [LOOPBACK],
-    port: [String(context.port)],
-    url: [`http://${LOOPBACK}:${context.port}`],
-  }),
+  outputs: (_settings, _context, at) => httpOutputs(at),
   plan,
 });

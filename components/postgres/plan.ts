@@ -1,47 +1,53 @@
 import { dirname } from "node:path";
 import type { z } from "zod";
 import { hole, type Text } from "#stack/text.ts";
-import { defineKind, LOOPBACK, serviceDir, type KindPlan, type PlanContext } from "../kind.ts";
+import type { Address } from "#stack/plan.ts";
+import { defineKind, MIB, type KindPlan, type PlanContext } from "../kind.ts";
 import { postgresSettings } from "./settings.ts";
 
 type Settings = z.output<typeof postgresSettings>;
 
 /** Postgres keeps its socket beside TCP so that maintenance needs no password: only the owner's account gets in. */
-const HBA = `local all postgres peer map=owner
+const hba = (place: PlanContext["in"]): string => `local all postgres peer map=owner
 local all all reject
-host all all 127.0.0.1/32 scram-sha-256
+host all all ${place === "host" ? "127.0.0.1/32" : "all"} scram-sha-256
 `;
+
+/** Of the image's contract (docs/images.md). */
+const IMAGE = { bin: "/usr/lib/postgresql/18/bin", home: "/var/lib/postgresql", user: "999:999", account: "postgres" };
 
 const passwordName = (settings: Pick<Settings, "password">, context: PlanContext): string =>
   settings.password ?? `${context.name}.password`;
 
-function outputs(settings: Settings, context: PlanContext): Readonly<Record<string, Text>> {
+function outputs(settings: Settings, context: PlanContext, { host, port }: Address): Readonly<Record<string, Text>> {
   const { user, database } = settings;
   const secret = passwordName(settings, context);
   return {
-    host: [LOOPBACK],
-    port: [String(context.port)],
+    host: [host],
+    port: [String(port)],
     user: [user],
     database: [database],
     password: [hole(secret)],
-    url: [`postgresql://${user}:`, hole(secret, "url"), `@${LOOPBACK}:${context.port}/${database}`],
+    url: [`postgresql://${user}:`, hole(secret, "url"), `@${host}:${port}/${database}`],
   };
 }
 
 function plan(settings: Omit<Settings, "env">, context: PlanContext): KindPlan {
   const { user, database } = settings;
   const secret = passwordName(settings, context);
-  const home = serviceDir(context);
-  const data = `${context.places.dataDir}/${context.name}`;
+  const onHost = context.in === "host";
+  const data = onHost ? `${context.places.dataDir}/${context.name}` : IMAGE.home;
   const pgdata = `${data}/pgdata`;
-  const sockets = `${context.places.runDir}/${context.name}`;
+  const sockets = onHost ? `${context.places.runDir}/${context.name}` : "/tmp";
   return {
-    argv: ["/bin/sh", "start.sh"],
+    argv: ["/bin/sh", `${context.home}/start.sh`],
     env: {
-      PGBIN: [dirname(context.tool("postgres").path)],
+      PGHOME: [context.home],
+      PGBIN: [onHost ? dirname(context.tool("postgres").path) : IMAGE.bin],
       PGDATA: [pgdata],
       PGDATABASE_WANTED: [database],
       PGUSER_WANTED: [user],
+      PGLISTEN: [context.listen],
       PGPORT: [String(context.port)],
       PGSOCKETS: [sockets],
       PGMAXCONNECTIONS: [String(settings.maxConnections)],
@@ -49,8 +55,12 @@ function plan(settings: Omit<Settings, "env">, context: PlanContext): KindPlan {
     },
     files: [
       { path: "start.sh", mode: "0600", content: [START] },
-      { path: "pg_hba.conf", mode: "0600", content: [HBA] },
-      { path: "pg_ident.conf", mode: "0600", content: [`owner ${context.account} postgres\n`] },
+      { path: "pg_hba.conf", mode: "0600", content: [hba(context.in)] },
+      {
+        path: "pg_ident.conf",
+        mode: "0600",
+        content: [`owner ${onHost ? context.account : IMAGE.account} postgres\n`],
+      },
       { path: "role.sql", mode: "0600", content: roleSql(user, secret) },
       { path: "password", mode: "0600", content: [hole(secret)] },
     ],
@@ -58,11 +68,10 @@ function plan(settings: Omit<Settings, "env">, context: PlanContext): KindPlan {
     tools: ["postgres"],
     check: {
       kind: "postgres",
-      host: LOOPBACK,
-      port: context.port,
+      ...context.at,
       user,
       database,
-      passwordFile: `${home}/password`,
+      passwordFile: `${context.hostHome}/password`,
     },
     readyTimeoutMs: 60_000,
     // "Fast" shutdown: ends sessions, keeps the data clean (PostgreSQL, "Shutting Down the Server").
@@ -70,6 +79,13 @@ function plan(settings: Omit<Settings, "env">, context: PlanContext): KindPlan {
     stopGraceMs: 60_000,
     generates: settings.password ? [] : [secret],
     dataIdFile: `${pgdata}/engineroom-id`,
+    container: {
+      image: "postgres",
+      user: IMAGE.user,
+      volume: IMAGE.home,
+      // Each connection has memory of its own, work_mem several times over in a large query.
+      memoryBytes: settings.sharedBuffers + settings.maxConnections * 8 * MIB + 256 * MIB,
+    },
   };
 }
 
@@ -85,7 +101,6 @@ function roleSql(user: string, secret: string): Text {
  */
 const START = `set -eu
 umask 077
-here=$PWD
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
   rm -rf "$PGDATA.new"
   "$PGBIN/initdb" --pgdata="$PGDATA.new" --username=postgres --encoding=UTF8 --locale=C.UTF-8 \\
@@ -96,20 +111,20 @@ fi
 single() {
   "$PGBIN/postgres" --single -D "$PGDATA" -c exit_on_error=on -c log_min_error_statement=panic postgres
 }
-wanted=$({ cat role.sql; echo "$PGDATABASE_WANTED $PGUSER_WANTED"; } | sha256sum | cut -d' ' -f1)
+wanted=$({ cat "$PGHOME/role.sql"; echo "$PGDATABASE_WANTED $PGUSER_WANTED"; } | sha256sum | cut -d' ' -f1)
 if [ "$(cat "$PGDATA/engineroom-role" 2>/dev/null || true)" != "$wanted" ]; then
-  single < role.sql > single.out
-  echo "SELECT 'found' FROM pg_database WHERE datname = '$PGDATABASE_WANTED'" | single > single.out
-  if grep -q '"found"' single.out; then
-    echo "ALTER DATABASE \\"$PGDATABASE_WANTED\\" OWNER TO \\"$PGUSER_WANTED\\"" | single > single.out
+  single < "$PGHOME/role.sql" > "$PGSOCKETS/single.out"
+  echo "SELECT 'found' FROM pg_database WHERE datname = '$PGDATABASE_WANTED'" | single > "$PGSOCKETS/single.out"
+  if grep -q '"found"' "$PGSOCKETS/single.out"; then
+    echo "ALTER DATABASE \\"$PGDATABASE_WANTED\\" OWNER TO \\"$PGUSER_WANTED\\"" | single > "$PGSOCKETS/single.out"
   else
-    echo "CREATE DATABASE \\"$PGDATABASE_WANTED\\" OWNER \\"$PGUSER_WANTED\\"" | single > single.out
+    echo "CREATE DATABASE \\"$PGDATABASE_WANTED\\" OWNER \\"$PGUSER_WANTED\\"" | single > "$PGSOCKETS/single.out"
   fi
   echo "$wanted" > "$PGDATA/engineroom-role"
 fi
-exec "$PGBIN/postgres" -D "$PGDATA" -p "$PGPORT" -c listen_addresses=${LOOPBACK} \\
+exec "$PGBIN/postgres" -D "$PGDATA" -p "$PGPORT" -c listen_addresses="$PGLISTEN" \\
   -c unix_socket_directories="$PGSOCKETS" -c unix_socket_permissions=0700 \\
-  -c hba_file="$here/pg_hba.conf" -c ident_file="$here/pg_ident.conf" \\
+  -c hba_file="$PGHOME/pg_hba.conf" -c ident_file="$PGHOME/pg_ident.conf" \\
   -c max_connections="$PGMAXCONNECTIONS" -c shared_buffers="$PGSHAREDBUFFERS"
 `;
 

@@ -1,9 +1,10 @@
 import { z } from "zod";
-import { commonSettings, identifier, password, port, size } from "#stack/schema.ts";
+import { commonSettings, dataSettings, identifier, password, port, size } from "#stack/schema.ts";
 
 export const postgresSettings = z.strictObject({
   kind: z.literal("postgres"),
   ...commonSettings,
+  ...dataSettings,
   /** TCP port on loopback. */
   port: port.optional(),
   /** Made at the first start, and when the name changes; an older database stays. */

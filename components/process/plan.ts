@@ -1,21 +1,15 @@
 import type { z } from "zod";
 import type { Check } from "#checks/check.ts";
 import type { Problem } from "#stack/problems.ts";
-import type { Text } from "#stack/text.ts";
-import { defineKind, LOOPBACK, type PlanContext } from "../kind.ts";
+import { APPLICATION_MEMORY, applicationOutputs, defineKind, type PlanContext } from "../kind.ts";
 import { processSettings } from "./settings.ts";
 
 type Settings = z.output<typeof processSettings>;
 
 function checkOf(settings: Pick<Settings, "port" | "health">, context: PlanContext): Check {
   if (settings.port === undefined) return { kind: "alive", seconds: 1 };
-  if (settings.health === undefined) return { kind: "tcp", host: LOOPBACK, port: context.port };
-  return { kind: "http", url: `http://${LOOPBACK}:${context.port}${settings.health}` };
-}
-
-function outputs(settings: Settings, context: PlanContext): Readonly<Record<string, Text>> {
-  if (settings.port === undefined) return {};
-  return { host: [LOOPBACK], port: [String(context.port)], url: [`http://${LOOPBACK}:${context.port}`] };
+  if (settings.health === undefined) return { kind: "tcp", ...context.at };
+  return { kind: "http", url: `http://${context.at.host}:${context.at.port}${settings.health}` };
 }
 
 const healthWithoutPort = ({ name }: PlanContext): Problem => ({
@@ -29,7 +23,7 @@ const healthWithoutPort = ({ name }: PlanContext): Problem => ({
 export const process = defineKind<Settings>({
   settings: processSettings,
   className: "Process",
-  outputs,
+  outputs: (settings, context, at) => (settings.port === undefined ? {} : applicationOutputs(context, at)),
   plan: (settings, context) =>
     settings.health !== undefined && settings.port === undefined
       ? healthWithoutPort(context)
@@ -38,5 +32,6 @@ export const process = defineKind<Settings>({
           ...(settings.cwd && { cwd: settings.cwd }),
           check: checkOf(settings, context),
           readyTimeoutMs: 60_000,
+          container: { memoryBytes: APPLICATION_MEMORY },
         },
 });

@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import { hole, type Text } from "#stack/text.ts";
-import { defineKind, LOOPBACK, serviceDir, type KindPlan, type PlanContext } from "../kind.ts";
+import type { Address } from "#stack/plan.ts";
+import { defineKind, MIB, type KindPlan, type PlanContext } from "../kind.ts";
 import { redisSettings } from "./settings.ts";
 
 type Settings = z.output<typeof redisSettings>;
@@ -8,33 +9,37 @@ type Settings = z.output<typeof redisSettings>;
 const passwordName = (settings: Pick<Settings, "password">, context: PlanContext): string =>
   settings.password ?? `${context.name}.password`;
 
-function outputs(settings: Settings, context: PlanContext): Readonly<Record<string, Text>> {
+function outputs(settings: Settings, context: PlanContext, { host, port }: Address): Readonly<Record<string, Text>> {
   const secret = passwordName(settings, context);
   return {
-    host: [LOOPBACK],
-    port: [String(context.port)],
+    host: [host],
+    port: [String(port)],
     password: [hole(secret)],
-    url: ["redis://:", hole(secret, "url"), `@${LOOPBACK}:${context.port}/0`],
+    url: ["redis://:", hole(secret, "url"), `@${host}:${port}/0`],
   };
 }
+
+/** Of the image's contract (docs/images.md). */
+const IMAGE = { data: "/data", user: "999:999" };
 
 /** A broker that evicts loses jobs; a cache that refuses writes breaks its users. */
 const POLICY = { broker: "noeviction", cache: "allkeys-lfu" } as const;
 
 function plan(settings: Omit<Settings, "env">, context: PlanContext): KindPlan {
   const secret = passwordName(settings, context);
-  const home = serviceDir(context);
-  const data = `${context.places.dataDir}/${context.name}`;
+  const { home, at } = context;
+  const onHost = context.in === "host";
+  const data = onHost ? `${context.places.dataDir}/${context.name}` : IMAGE.data;
   const policy = POLICY[settings.role];
   const persistence = settings.role === "broker" ? "appendonly yes" : 'appendonly no\nsave ""';
   return {
-    argv: [context.tool("redis").path, `${home}/redis.conf`],
+    argv: [onHost ? context.tool("redis").path : "valkey-server", `${home}/redis.conf`],
     files: [
       {
         path: "redis.conf",
         mode: "0600",
         content: [
-          `bind ${LOOPBACK}
+          `bind ${context.listen}
 port ${context.port}
 dir "${data}"
 aclfile "${home}/users.acl"
@@ -49,10 +54,18 @@ ${persistence}
     ],
     directories: [data],
     tools: ["redis"],
-    check: { kind: "redis", host: LOOPBACK, port: context.port, passwordFile: `${home}/password`, policy },
+    check: { kind: "redis", ...at, passwordFile: `${context.hostHome}/password`, policy },
     readyTimeoutMs: 60_000,
     stopGraceMs: 30_000,
     generates: settings.password ? [] : [secret],
+    container: {
+      image: "redis",
+      user: IMAGE.user,
+      // A cache keeps nothing.
+      ...(settings.role === "broker" && { volume: IMAGE.data }),
+      // To write its log anew it forks, and what changes meanwhile is there twice.
+      memoryBytes: 2 * settings.maxMemory + 64 * MIB,
+    },
   };
 }
 

@@ -1,9 +1,10 @@
 import { z } from "zod";
-import { commonSettings, password, port, size } from "#stack/schema.ts";
+import { commonSettings, dataSettings, password, port, size } from "#stack/schema.ts";
 
 export const redisSettings = z.strictObject({
   kind: z.literal("redis"),
   ...commonSettings,
+  ...dataSettings,
   /** TCP port on loopback. */
   port: port.optional(),
   /** `broker` keeps every key, on disk too; `cache` evicts what is used least, and keeps nothing. */

@@ -1,20 +1,17 @@
 import type { z } from "zod";
-import { defineKind, LOOPBACK } from "../kind.ts";
+import { APPLICATION_MEMORY, applicationOutputs, defineKind } from "../kind.ts";
 import { webSettings } from "./settings.ts";
 
 export const web = defineKind<z.output<typeof webSettings>>({
   settings: webSettings,
   className: "Web",
   defaultPort: 8000,
-  outputs: (_settings, context) => ({
-    host: [LOOPBACK],
-    port: [String(context.port)],
-    url: [`http://${LOOPBACK}:${context.port}`],
-  }),
+  outputs: (_settings, context, at) => applicationOutputs(context, at),
   plan: (settings, context) => ({
     argv: settings.command,
     ...(settings.cwd && { cwd: settings.cwd }),
-    check: { kind: "http", url: `http://${LOOPBACK}:${context.port}${settings.health}` },
+    check: { kind: "http", url: `http://${context.at.host}:${context.at.port}${settings.health}` },
     readyTimeoutMs: 60_000,
+    container: { memoryBytes: APPLICATION_MEMORY },
   }),
 });

@@ -26,10 +26,23 @@ export const context: LoadContext = {
   host,
   places: stackPlaces(host, projectPlaces(host, "/home/me/lab", "lab"), "test"),
   tools,
+  images: {
+    source: "registry",
+    references: {
+      postgres: "postgres:18",
+      redis: "valkey:8",
+      nginx: "nginx:1",
+      "llama-server": "llama:1",
+      python: "python:3",
+      node: "node:24",
+    },
+  },
   account: "me",
+  accountIds: "1000:1000",
+  bytesOf: () => 0,
   sources: new Map<string, SourceContent | string>([
-    ["./app", { path: "/home/me/lab/app", kind: "python", hash: "a".repeat(64) }],
-    ["./pages", { path: "/home/me/lab/pages", kind: "node", hash: "b".repeat(64) }],
+    ["./app", { path: "/home/me/lab/app", kind: "python", dockerfile: false, hash: "a".repeat(64) }],
+    ["./pages", { path: "/home/me/lab/pages", kind: "node", dockerfile: false, hash: "b".repeat(64) }],
     ["./empty", "it has none of these files"],
   ]),
 };

@@ -1,0 +1,100 @@
+import { mkdirSync } from "node:fs";
+import type { Uptime } from "#checks/alive.ts";
+import { failed, pending, ready, type Check, type Outcome, type Probe } from "#checks/check.ts";
+import { processTree } from "#checks/process-tree.ts";
+import { probeOf } from "#checks/run.ts";
+import { inspectContainer, volumeDataId, type ContainerSeen } from "#observe/docker.ts";
+import { readText } from "#observe/records.ts";
+import { writeFileAtomic } from "#setup/atomic.ts";
+import { engineHost } from "#setup/docker-api.ts";
+import { containerEnd } from "#stack/drift.ts";
+
+/** Starts after which waiting longer is pointless. */
+const CRASHES = 3;
+
+/** What is waited for in a container; providers/resources.ts has the whole. */
+interface Contained {
+  readonly check?: Check;
+  /** Its id. */
+  readonly token: string;
+  readonly container: {
+    readonly home: string;
+    readonly spec: string;
+    readonly volume?: string;
+    readonly job?: { readonly doneFile: string; readonly data: Readonly<Record<string, string>> };
+  };
+}
+
+/**
+ * Notes the container that the engine made, so that another one of its name is known for what it is, and asks only
+ * while it runs. A job is asked for nothing: it is to end well.
+ */
+export async function contained({ check, token, container }: Contained): Promise<Probe> {
+  const host = engineHost(process.env);
+  await note(host, token, container);
+  const look = () => inspectContainer(host, token);
+  if (check === undefined) return async () => noteDone(container, judgeJob(await look()));
+  const probe = probeOf(check, {
+    processTree: async () => processesOf(await look()),
+    uptime: async () => containerUptime(await look()),
+  });
+  return async (signal) => judgeContainer(await look()) ?? (await probe(signal));
+}
+
+async function note(host: string, id: string, { home, volume }: Contained["container"]): Promise<void> {
+  const seen = await inspectContainer(host, id);
+  if (!seen) return;
+  mkdirSync(home, { recursive: true, mode: 0o711 });
+  writeFileAtomic(`${home}/container.json`, JSON.stringify({ id, fingerprint: seen.fingerprint }));
+  if (volume !== undefined) writeFileAtomic(`${home}/data-id`, `${await volumeDataId(host, volume)}\n`);
+}
+
+/** Undefined while it may still come to work. */
+export function judgeContainer(container: ContainerSeen | undefined): Outcome | undefined {
+  if (!container) return failed("its container is gone");
+  const { state, error, restarts } = container;
+  if (restarts >= CRASHES) {
+    return failed(`its program ended soon after each of ${restarts} starts (last: ${containerEnd(container)})`);
+  }
+  switch (state) {
+    case "running":
+      return undefined;
+    case "restarting":
+      return pending(`it ended (${containerEnd(container)}) and is started again`);
+    case "created":
+      return error === "" ? pending("it is not started yet") : failed(`it could not be started: ${error}`);
+    case "paused":
+      return failed("its container is paused");
+    case "removing":
+    case "exited":
+    case "dead":
+      return failed(`its program has ended (${containerEnd(container)})`, memoryFix(container));
+  }
+}
+
+const memoryFix = ({ isOutOfMemory }: ContainerSeen): string | undefined =>
+  isOutOfMemory ? "raise its `memory`" : undefined;
+
+export function judgeJob(container: ContainerSeen | undefined): Outcome {
+  if (!container) return failed("its container is gone");
+  const { state, error, exitCode } = container;
+  if (state === "exited" && exitCode === 0 && error === "") return ready("it ended with exit code 0");
+  if (state === "running") return pending("it still runs");
+  return judgeContainer(container) ?? pending("it still runs");
+}
+
+/** The done mark names what ran and on which data: another plan or other data is another run. */
+function noteDone({ spec, job }: Contained["container"], outcome: Outcome): Outcome {
+  if (outcome.status !== "ready" || job === undefined) return outcome;
+  const data = Object.entries(job.data).map(([name, file]) => [name, readText(file)?.trim() ?? ""] as const);
+  const mark = { plan: spec, data: Object.fromEntries(data), at: Date.now() / 1000 };
+  writeFileAtomic(job.doneFile, JSON.stringify(mark));
+  return outcome;
+}
+
+/** PIDs of this host; empty when none runs. */
+export const processesOf = (container: ContainerSeen | undefined): readonly number[] =>
+  container === undefined || container.pid === 0 ? [] : processTree(container.pid);
+
+export const containerUptime = (container: ContainerSeen | undefined): Uptime | undefined =>
+  container?.state === "running" ? { pid: container.pid, seconds: Date.now() / 1000 - container.startedAt } : undefined;

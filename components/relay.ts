@@ -1,0 +1,50 @@
+import type { NetworkPlan, PlannedPort, ServicePlan } from "#stack/plan.ts";
+import { LOOPBACK, type KindPlan, type PlanContext } from "./kind.ts";
+
+/** Name of the service that brings a stack's containers to its host services; no other may have it. */
+export const RELAY = "relay";
+
+/**
+ * Host services listen on loopback, which no container reaches. For those that containers use, an nginx of this host
+ * listens on the host's own address in the stack's network and hands the bytes on; on no other address.
+ */
+export function relayPlan(
+  services: readonly ServicePlan[],
+  { gateway }: NetworkPlan,
+  context: PlanContext,
+): KindPlan & { readonly ports: readonly PlannedPort[] } {
+  const { home } = context;
+  // One that listens on every address is reached without help.
+  const targets = services.flatMap(({ ports }) => ports).filter(({ host }) => host !== "0.0.0.0");
+  const [first] = targets;
+  return {
+    argv: [
+      context.tool("nginx").path,
+      "-p",
+      `${home}/`,
+      "-c",
+      `${home}/nginx.conf`,
+      "-e",
+      "stderr",
+      "-g",
+      "daemon off;",
+    ],
+    files: [{ path: "nginx.conf", mode: "0600", content: [relayConf(gateway, targets)] }],
+    tools: ["nginx"],
+    check: first ? { kind: "tcp", host: gateway, port: first.port } : { kind: "alive", seconds: 0 },
+    readyTimeoutMs: 30_000,
+    stopGraceMs: 5000,
+    ports: targets.map(({ port }) => ({ host: gateway, port })),
+  };
+}
+
+/** A connection may be quiet for long: a database's in a pool, a worker's that waits for a task. */
+const relayConf = (gateway: string, targets: readonly PlannedPort[]): string => `worker_processes 1;
+pid nginx.pid;
+events { worker_connections 4096; }
+stream {
+  proxy_connect_timeout 2s;
+  proxy_timeout 7d;
+  proxy_socket_keepalive on;
+${targets.map(({ host, port }) => `  server { listen ${gateway}:${port}; proxy_pass ${host === LOOPBACK ? LOOPBACK : host}:${port}; }\n`).join("")}}
+`;

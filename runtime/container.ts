@@ -1,0 +1,156 @@
+import { local } from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+import { LABEL } from "#observe/docker.ts";
+import { DockerResource } from "#providers/docker.ts";
+import { Ready, urnBelow } from "#providers/resources.ts";
+import type { ServicePlan } from "#stack/plan.ts";
+import { secretsOfFiles, specHash, type ContainerSpec, type FilesPlan } from "./container-spec.ts";
+import { driftInput, driftText } from "./drift.ts";
+import type { HostContext } from "./host-plan.ts";
+import { python, pythonEnvironment } from "./python.ts";
+import { secretInput } from "./secrets.ts";
+
+export interface ContainerMaking {
+  readonly plan: ServicePlan;
+  readonly spec: ContainerSpec;
+  readonly context: HostContext;
+  /** Values of the plan's secret holes, by name. */
+  readonly secrets: ReadonlyMap<string, pulumi.Output<string>>;
+  readonly drift: string | undefined;
+  /** What must be ready or done before it starts. */
+  readonly dependsOn: readonly pulumi.Resource[];
+  /** Id of the stack's network. */
+  readonly network: pulumi.Output<string>;
+}
+
+/** Starts a service, or runs a job, in a container; returns what its dependents wait for. The one maker of containers. */
+export function runContainer(
+  making: ContainerMaking,
+  parent: pulumi.ComponentResource,
+  componentType: string,
+): pulumi.Resource {
+  const { plan, spec, context, dependsOn } = making;
+  const files = spec.files && writeFiles(spec.files, making, parent);
+  const container = makeContainer(making, files, parent);
+  const name = `${plan.name}-ready`;
+  return new Ready(
+    name,
+    {
+      service: plan.name,
+      required: plan.required,
+      ...(plan.check && { check: plan.check }),
+      timeoutMs: plan.readyTimeoutMs,
+      token: container.id,
+      container: {
+        home: `${context.places.containersDir}/${plan.name}`,
+        spec: specHash(spec),
+        ...(spec.volumes[0] && { volume: spec.volumes[0].name }),
+        ...(spec.job && { job: spec.job }),
+      },
+      progressUrn: urnBelow(componentType, "Ready", name),
+    },
+    { parent, dependsOn: [...dependsOn] },
+  );
+}
+
+function writeFiles(
+  files: FilesPlan,
+  { plan, context, secrets, drift, dependsOn }: ContainerMaking,
+  parent: pulumi.Resource,
+): local.Command {
+  const { environment, ignoreChanges } = driftInput(drift);
+  return new local.Command(
+    `${plan.name}-files`,
+    {
+      create: python("apply.py files start"),
+      update: python("apply.py files start"),
+      delete: python("apply.py files stop"),
+      environment: { PLAN: JSON.stringify(files), ...pythonEnvironment(context.tools), ...environment },
+      stdin: secretInput(secretsOfFiles(files), secrets),
+      logging: "none",
+      addPreviousOutputInEnv: false,
+    },
+    { parent, dependsOn: [...dependsOn], ignoreChanges },
+  );
+}
+
+/** The last label, so that its place in the list is known whatever else there is. */
+function labelsOf(
+  labels: Readonly<Record<string, string>>,
+  files: local.Command | undefined,
+  drift: string | undefined,
+) {
+  const all: { label: string; value: pulumi.Input<string> }[] = [
+    ...Object.entries(labels).map(([label, value]) => ({ label, value })),
+    // Changed files are another container: what it read at its start is what it runs with.
+    ...(files ? [{ label: "engineroom.files", value: pulumi.unsecret(files.stdout) }] : []),
+  ];
+  return {
+    labels: [...all, { label: LABEL.drift, value: driftText(drift) }],
+    ignoreChanges: drift === undefined ? [`labels[${all.length}].value`] : [],
+  };
+}
+
+/** Changes of these only show in the state: the provider would not carry them out, or not all. */
+const REPLACING = ["#initerror", "healthcheck", "tmpfs", "init", "cpuPeriod", "cpuQuota", "rm"];
+
+function makeContainer(
+  { plan, spec, drift, dependsOn, network }: ContainerMaking,
+  files: local.Command | undefined,
+  parent: pulumi.Resource,
+) {
+  const { labels, ignoreChanges } = labelsOf(spec.labels, files, drift);
+  return new DockerResource(
+    "Container",
+    `${plan.name}-container`,
+    {
+      name: spec.name,
+      image: spec.image,
+      ...(spec.entrypoint.length > 0 && { entrypoints: [...spec.entrypoint] }),
+      command: [...spec.command],
+      envs: [...spec.environment],
+      labels,
+      ...(spec.user && { user: spec.user }),
+      ...(spec.workingDir && { workingDir: spec.workingDir }),
+      hosts: Object.entries(spec.hosts).map(([host, ip]) => ({ host, ip })),
+      // Left out, it shows as a change for ever.
+      networkMode: "bridge",
+      networksAdvanced: [{ name: network, aliases: [spec.service] }],
+      ports: spec.ports.map((port) => ({ ...port, protocol: "tcp" })),
+      volumes: spec.volumes.map(({ name, target }) => ({ volumeName: name, containerPath: target })),
+      mounts: [
+        ...Object.entries(spec.binds).map(([target, source]) => ({ type: "bind", target, source, readOnly: true })),
+        // Without anything to write to, hardly a program starts.
+        ...(spec.readOnly ? [{ type: "tmpfs", target: "/tmp", tmpfsOptions: { mode: 0o1777 } }] : []),
+      ],
+      readOnly: spec.readOnly,
+      capabilities: { drops: ["ALL"], adds: [...spec.capabilities] },
+      securityOpts: ["no-new-privileges:true"],
+      memory: spec.memoryMiB,
+      // Another value than that of `memory` lets it swap, and left out it shows as a change.
+      memorySwap: spec.memoryMiB,
+      // Postgres shares its workers' memory there; the engine's default of 64 MiB is too small for that.
+      shmSize: 256,
+      ...(spec.cpus !== undefined && { cpus: String(spec.cpus) }),
+      restart: spec.restart,
+      ...(spec.restart === "on-failure" && { maxRetryCount: 5 }),
+      init: true,
+      logDriver: "json-file",
+      logOpts: { "max-size": "10m", "max-file": "3" },
+      stopSignal: spec.stopSignal,
+      stopTimeout: spec.stopGraceSeconds,
+      // Left out it is 0: killed at once.
+      destroyGraceSeconds: spec.stopGraceSeconds,
+      // Whether it runs, and why it does not, is Ready's finding, with the end of its log.
+      mustRun: false,
+      wait: false,
+    },
+    {
+      parent,
+      dependsOn: [...dependsOn, ...(files ? [files] : [])],
+      ignoreChanges,
+      deleteBeforeReplace: true,
+      replaceOnChanges: REPLACING,
+    },
+  );
+}

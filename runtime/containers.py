@@ -1,0 +1,116 @@
+"""What apply.py does for containers: their files, and the removal of ours that nobody knows any more."""
+
+import http.client
+import json
+import os
+import shlex
+import socket
+import sys
+from urllib.parse import quote
+
+from host import Refused, filled, read, remove, sha256, write
+
+DEFAULT_HOST = "unix:///var/run/docker.sock"
+OWNER = "engineroom.owner"
+# Above the longest stop grace that the engine is asked for here.
+ANSWER_SECONDS = 180
+STOP_SECONDS = 10
+
+
+# Files --------------------------------------------------------------------------------------------------------------
+
+
+def start_files(plan, text):
+    """Writes a container's files. Any user may read them, and none but the owner comes to where they lie."""
+    directory, home = plan["directory"], plan["home"]
+    for path, mode in ((parent(parent(home)), 0o711), (parent(home), 0o711), (home, 0o711), (parent(directory), 0o700), (directory, 0o755)):
+        os.makedirs(path, exist_ok=True)
+        os.chmod(path, mode)
+    values = json.loads(sys.stdin.read() or "{}")
+    texts = {file["path"]: filled(file["content"], values) for file in plan["files"]}
+    if plan["env"]:
+        lines = (f"export {name}={shlex.quote(filled(value, values))}\n" for name, value in plan["env"].items())
+        texts["env.sh"] = "".join(lines)
+    mark = f"{parent(directory)}/installed.json"
+    remove(mark)
+    for name in os.listdir(directory):
+        if name not in texts:
+            remove(f"{directory}/{name}")
+    for name, content in texts.items():
+        write(f"{directory}/{name}", content, 0o444)
+    # So that whoever quotes the log knows what to leave out.
+    write(f"{parent(directory)}/launch.json", json.dumps({"secrets": sorted(values.values())}))
+    files = {f"{directory}/{name}": sha256(read(f"{directory}/{name}")) for name in texts}
+    write(mark, json.dumps({"plan": sha256(text), "files": files}))
+
+
+def stop_files(plan, _text):
+    from shutil import rmtree
+
+    rmtree(parent(plan["directory"]), ignore_errors=True)
+    for path in (plan["home"], parent(plan["home"])):
+        try:
+            os.rmdir(path)
+        except OSError:
+            return
+
+
+def parent(path):
+    return os.path.dirname(path)
+
+
+# Containers ---------------------------------------------------------------------------------------------------------
+
+
+def sweep(plan, known):
+    """Removes containers that have a name and the mark of this stack and are not the ones that were noted.
+
+    A run that was killed leaves such, and so does whoever makes one of ours anew; the name would be taken.
+    `known` is false where Pulumi's state knows none at all.
+    """
+    for service, name in plan["containers"].items():
+        status, found = ask("GET", f"/containers/{quote(name)}/json")
+        if status == 404 or (found["Config"].get("Labels") or {}).get(OWNER) != plan["owner"]:
+            continue
+        noted = json.loads(read(f"{plan['containersDir']}/{service}/container.json") or "{}")
+        if known and noted.get("id") == found["Id"]:
+            continue
+        ask("POST", f"/containers/{found['Id']}/stop?t={STOP_SECONDS}")
+        ask("DELETE", f"/containers/{found['Id']}?force=1")
+
+
+def ask(method, path):
+    """Status and answer of the engine; a refusal other than 404 ends us."""
+    connection = Connection()
+    try:
+        connection.request(method, path)
+        response = connection.getresponse()
+        text = response.read()
+    except OSError as error:
+        raise Refused(f"{host()}: expected the Docker engine to answer, got: {error}. Fix: see `docker info`") from None
+    finally:
+        connection.close()
+    answer = json.loads(text) if text.strip() else {}
+    if response.status >= 400 and response.status != 404:
+        raise Refused(f"Docker engine, {method} {path}: expected success, got: {answer.get('message', response.status)}")
+    return response.status, answer
+
+
+def host():
+    return os.environ.get("DOCKER_HOST") or DEFAULT_HOST
+
+
+class Connection(http.client.HTTPConnection):
+    def __init__(self):
+        scheme, _, rest = host().partition("://")
+        name, _, port = ("localhost", "", "") if scheme == "unix" else rest.rstrip("/").partition(":")
+        super().__init__(name, int(port or 2375), timeout=ANSWER_SECONDS)
+        self._socket_path = rest if scheme == "unix" else None
+
+    def connect(self):
+        if self._socket_path is None:
+            super().connect()
+            return
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._socket_path)

@@ -1,0 +1,165 @@
+import { existsSync } from "node:fs";
+import { basename, dirname } from "node:path";
+import { local } from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+import { LABEL } from "#observe/docker.ts";
+import type { World } from "#observe/world.ts";
+import { DockerResource } from "#providers/docker.ts";
+import type { ImageBuildPlan, PlannedVolume, ServicePlan } from "#stack/plan.ts";
+import { driftInput, driftText } from "./drift.ts";
+import type { HostContext } from "./host-plan.ts";
+import { python, pythonEnvironment } from "./python.ts";
+
+/** What the stack's containers share, and wait for. */
+export interface EngineParts {
+  /** Id of the network. */
+  readonly network: pulumi.Output<string>;
+  readonly all: readonly pulumi.Resource[];
+  /** What one container waits for. */
+  readonly forContainer: (service: ServicePlan) => readonly pulumi.Resource[];
+}
+
+/** Makes network, volumes and images; undefined for a stack without containers. */
+export function runEngineParts({ plan, context, drift, containerSpecs }: World): EngineParts | undefined {
+  const { network } = plan;
+  if (!network) return undefined;
+  const { places } = plan;
+  const labels = { [LABEL.stack]: places.stack, [LABEL.owner]: places.owner, [LABEL.project]: places.projectDir };
+  const names = Object.fromEntries([...containerSpecs].map(([service, { name }]) => [service, name]));
+  const sweep = runSweep(names, context, drift.leftovers);
+  const made = new DockerResource(
+    "Network",
+    "network",
+    {
+      name: network.name,
+      driver: "bridge",
+      ipamConfigs: [{ subnet: network.subnet, gateway: network.gateway }],
+      ...labelled(labels, drift.network).inputs,
+    },
+    { ...labelled(labels, drift.network).opts, deleteBeforeReplace: true },
+  );
+  const volumes = new Map(
+    [...containerSpecs.values()]
+      .flatMap((spec) => spec.volumes.map((volume) => ({ volume, service: spec.service })))
+      .map(({ volume, service }) => [
+        volume.name,
+        runVolume(volume, { ...labels, [LABEL.service]: service }, drift.volumes.get(volume.name)),
+      ]),
+  );
+  const images = new Map(
+    plan.imageBuilds.map((build) => [build.key, runImage(build, labels, context.tools, drift.builds.get(build.key))]),
+  );
+  const forContainer = ({ container }: ServicePlan): readonly pulumi.Resource[] => [
+    sweep,
+    made,
+    ...(container?.volumes ?? []).flatMap(({ name }) => volumes.get(name) ?? []),
+    ...(container?.image.from === "build" ? [images.get(container.image.build.key)] : []).filter((image) => !!image),
+  ];
+  return { network: made.id, all: [sweep, made], forContainer };
+}
+
+/** The last label, so that its place in the list is known. */
+function labelled(labels: Readonly<Record<string, string>>, reason: string | undefined) {
+  const all = Object.entries({ ...labels, [LABEL.drift]: driftText(reason) }).map(([label, value]) => ({
+    label,
+    value,
+  }));
+  return {
+    inputs: { labels: all },
+    opts: { ignoreChanges: reason === undefined ? [`labels[${all.length - 1}].value`] : [] },
+  };
+}
+
+/** Removes what has our names and our mark and that no state knows; the containers wait for it. */
+function runSweep(containers: Readonly<Record<string, string>>, context: HostContext, drift: string | undefined) {
+  const { places, host } = context;
+  const { environment, ignoreChanges } = driftInput(drift);
+  const plan = {
+    owner: places.owner,
+    containersDir: places.containersDir,
+    servicesDir: places.servicesDir,
+    stackDir: places.stackDir,
+    socket: places.supervisorSocket,
+    asRoot: host.asRoot,
+    containers,
+  };
+  return new local.Command(
+    "containers",
+    {
+      create: python("apply.py sweep create"),
+      update: python("apply.py sweep update"),
+      delete: python("apply.py sweep stop"),
+      environment: { PLAN: JSON.stringify(plan), ...pythonEnvironment(context.tools), ...environment },
+      logging: "none",
+      addPreviousOutputInEnv: false,
+    },
+    { ignoreChanges, parent: pulumi.rootStackResource },
+  );
+}
+
+function runVolume(volume: PlannedVolume, labels: Readonly<Record<string, string>>, reason: string | undefined) {
+  const { inputs, opts } = labelled(labels, reason);
+  return new DockerResource(
+    "Volume",
+    `volume-${volume.name}`,
+    { name: volume.name, ...inputs },
+    // Protecting it instead would make `destroy` fail half-way.
+    { ...opts, retainOnDelete: volume.kept, deleteBeforeReplace: true },
+  );
+}
+
+/** Where distributions keep the certificates that a host trusts. */
+const CERTIFICATES = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
+
+/** An image resource's name, by which its failure is known. */
+export const imageResource = (build: ImageBuildPlan): string => `image-${basename(build.source)}`;
+
+/** What a failed build said last stands here; the provider tells only that it failed. */
+export const imageLog = (build: ImageBuildPlan): string => `${dirname(build.context)}/build.log`;
+
+function runImage(
+  build: ImageBuildPlan,
+  labels: Readonly<Record<string, string>>,
+  tools: HostContext["tools"],
+  reason: string | undefined,
+) {
+  const { environment, ignoreChanges } = driftInput(reason);
+  const { key, source, dockerfile } = build;
+  const context = new local.Command(
+    `${imageResource(build)}-context`,
+    {
+      create: python("build.py"),
+      environment: {
+        PLAN: JSON.stringify({ key, kind: "image", source, target: dirname(build.context), dockerfile }),
+        ...pythonEnvironment(tools),
+        ...environment,
+      },
+      logging: "none",
+      addPreviousOutputInEnv: false,
+    },
+    { ignoreChanges },
+  );
+  const certificates = CERTIFICATES.find((path) => existsSync(path));
+  return new DockerResource(
+    "RemoteImage",
+    imageResource(build),
+    {
+      name: build.reference,
+      build: {
+        context: build.context,
+        dockerfile: "Dockerfile",
+        labels,
+        buildLogFile: imageLog(build),
+        ...(certificates !== undefined && { secrets: [{ id: "certificates", src: certificates }] }),
+      },
+      triggers: { content: key, drift: driftText(reason) },
+      // With a tag of its content, the one combination that neither fails nor leaves rubbish.
+      keepLocally: false,
+    },
+    {
+      dependsOn: [context],
+      ignoreChanges: reason === undefined ? ["triggers.drift"] : [],
+      customTimeouts: { create: "30m" },
+    },
+  );
+}
