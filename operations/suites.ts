@@ -41,7 +41,7 @@ export const suites: readonly Suite[] = [
   vitest("property"),
   { name: "python", run: runPython },
   { name: "go", run: runGo },
-  vitest("toolchain"),
+  { ...vitest("toolchain"), containers: true },
   { ...vitest("integration"), containers: true },
   { name: "apps", run: runApps },
   { ...vitest("e2e"), containers: true },

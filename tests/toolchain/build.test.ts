@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { buildToolchain } from "#setup/toolchain.ts";
 import { explainBuild } from "#setup/toolchain/build.ts";
-import { cliModule, commandModule, sourcesKey } from "#setup/toolchain/sources.ts";
+import { cliModule, commandModule, dockerKey, dockerModule, sourcesKey } from "#setup/toolchain/sources.ts";
 import { checkPackages, commandVersion, pulumiVersion } from "#setup/toolchain/versions.ts";
 
 // Does not prove: that the Go modules compile. Whoever runs the conformance tests on our toolchain has seen that.
@@ -13,7 +13,9 @@ describe("building the toolchain", () => {
     const versions = readFileSync(join(cliModule, "go.mod"), "utf8").matchAll(/pulumi\/(?:sdk|pkg)\/v3 v(\S+)/g);
     expect([...versions].map((match) => match[1])).toEqual([pulumiVersion, pulumiVersion]);
     expect(readFileSync(join(commandModule, "go.mod"), "utf8")).toContain("pulumi-go-provider v1.3.2");
+    expect(readFileSync(join(dockerModule, "go.mod"), "utf8")).toContain("pulumi-terraform-bridge/v3 v3.137.0");
     expect(sourcesKey()).toMatch(/^[0-9a-f]{12}$/);
+    expect(dockerKey()).toMatch(/^[0-9a-f]{12}$/);
   });
 
   it("names a package of another version", () => {

@@ -6,11 +6,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { SetupContext, Source } from "#setup/context.ts";
+import { dockerPlugin } from "#setup/docker-plugin.ts";
 import { downloadToolchain, findToolchain } from "#setup/toolchain.ts";
-import { commandPlugin } from "#setup/toolchain/layout.ts";
+import { commandPlugin, dockerPlugin as dockerPluginBelow } from "#setup/toolchain/layout.ts";
 import { parseSum, releases } from "#setup/toolchain/release.ts";
 
-const nodeModules = join(import.meta.dirname, "..", "..", "node_modules");
+const projectDir = join(import.meta.dirname, "..", "..");
+const nodeModules = join(projectDir, "node_modules");
 const silent = () => undefined;
 
 let root: string;
@@ -49,10 +52,55 @@ describe("the official download", () => {
     expect(other).toEqual(one);
     await downloadToolchain(options());
     expect(requests.sort()).toEqual(
-      Object.values(releases)
-        .flatMap(({ archive, sums }) => [`/${archive}`, `/${sums}`])
-        .sort(),
+      [releases.pulumi, releases.command].flatMap(({ archive, sums }) => [`/${archive}`, `/${sums}`]).sort(),
     );
+  });
+
+  it("brings the docker plugin only where it is asked for, once for every Pulumi home", async () => {
+    await serve(published);
+    for (const name of ["one", "other"]) {
+      const home = join(root, name);
+      const found = await dockerPlugin.install?.(dockerContext(home, "official"));
+      expect(found).toEqual({ path: dockerPluginBelow(home), version: "5.2.0", source: "official" });
+      expect((await execa(dockerPluginBelow(home))).stdout).toBe("program pulumi-resource-docker");
+    }
+    expect(requests.sort()).toEqual([`/${releases.docker.archive}`, `/${releases.docker.sums}`].sort());
+  });
+
+  it("refuses a docker plugin that is not the published one", async () => {
+    writeFileSync(join(root, "www", releases.docker.archive), "something else");
+    await serve(published);
+    const home = join(root, "home");
+    await expect(dockerPlugin.install?.(dockerContext(home, "official"))).rejects.toThrow(
+      new RegExp(`${releases.docker.archive}: expected sha1 [0-9a-f]{40}, got [0-9a-f]{40}`),
+    );
+    expect(existsSync(home)).toBe(false);
+  });
+
+  it("finds a docker plugin that people installed, and not what set-up linked there", async () => {
+    await serve(published);
+    const home = join(root, "home");
+    const context = dockerContext(home, "official");
+    expect(await dockerPlugin.find(context)).toBeUndefined();
+    await dockerPlugin.install?.(context);
+    expect(await dockerPlugin.find(context)).toBeUndefined();
+    rmSync(dockerPluginBelow(home));
+    writeFileSync(dockerPluginBelow(home), "", { mode: 0o755 });
+    expect(await dockerPlugin.find(context)).toEqual({
+      path: dockerPluginBelow(home),
+      version: "5.2.0",
+      source: "host",
+    });
+  });
+
+  it("puts nothing into the home of people's own Pulumi", async () => {
+    await serve(published);
+    const home = join(root, "home");
+    await expect(dockerPlugin.install?.(dockerContext(home, "host"))).rejects.toMatchObject({
+      message: `docker-plugin: expected your own Pulumi to have it in ${home}, got none.`,
+      fix: "pulumi plugin install resource docker v5.2.0",
+    });
+    expect(requests).toEqual([]);
   });
 
   it("refuses an archive that is not the published one, and leaves nothing", async () => {
@@ -92,6 +140,7 @@ describe("parseSum", () => {
   const sum = "a".repeat(64);
   it.each([
     [`${sum}  one.tgz`, sum],
+    [`${"c".repeat(40)}  ./one.tgz\n`, "c".repeat(40)],
     [`${"b".repeat(64)}  other.tgz\r\n${sum.toUpperCase()} *./one.tgz\r\n`, sum],
   ])("reads %j", (text, expected) => {
     expect(parseSum("url", text, "one.tgz")).toBe(expected);
@@ -100,15 +149,27 @@ describe("parseSum", () => {
   it.each([
     ["", "url: expected a line for one.tgz, got none"],
     [`${sum}  one.tgz.sig`, "url: expected a line for one.tgz, got none"],
-    [`${"a".repeat(40)}  one.tgz`, "url: expected a sha256 for one.tgz, got a sum of 160 bits"],
+    [`${"a".repeat(32)}  one.tgz`, "url: expected a sha256 or sha1 for one.tgz, got a sum of 128 bits"],
   ])("refuses %j", (text, message) => {
     expect(() => parseSum("url", text, "one.tgz")).toThrow(message);
   });
 });
 
 function options() {
-  const env = { ...process.env, ENGINEROOM_PULUMI_URL: base, ENGINEROOM_PULUMI_COMMAND_URL: `${base}/` };
+  const env = {
+    ...process.env,
+    ENGINEROOM_PULUMI_URL: base,
+    ENGINEROOM_PULUMI_COMMAND_URL: `${base}/`,
+    ENGINEROOM_PULUMI_DOCKER_URL: base,
+  };
   return { cacheDir: join(root, "cache"), report: silent, env };
+}
+
+/** @param source where the Pulumi with this home came from. */
+function dockerContext(home: string, source: Source): SetupContext {
+  const pulumi = { path: "/nowhere/pulumi", version: "3.259.0", source, env: { PULUMI_HOME: home } };
+  mkdirSync(join(root, "cache"), { recursive: true });
+  return { ...options(), projectDir, sources: ["host", "official"], runAs: undefined, tools: { pulumi } };
 }
 
 function find() {
@@ -122,14 +183,19 @@ async function publish(): Promise<void> {
   mkdirSync(join(root, "pulumi"), { recursive: true });
   mkdirSync(www);
   const programs = ["pulumi/pulumi", "pulumi/pulumi-language-nodejs", "pulumi/pulumi-resource-pulumi-nodejs"];
-  for (const path of [...programs, "pulumi-resource-command"]) {
+  for (const path of [...programs, "pulumi-resource-command", "pulumi-resource-docker"]) {
     writeFileSync(join(root, path), `#!/bin/sh\necho "program \${0##*/}"\n`, { mode: 0o755 });
   }
   const pack = (release: { archive: string }, path: string) =>
     execa("tar", ["-czf", join(www, release.archive), "-C", root, path]);
-  await Promise.all([pack(releases.pulumi, "pulumi"), pack(releases.command, "pulumi-resource-command")]);
+  await Promise.all([
+    pack(releases.pulumi, "pulumi"),
+    pack(releases.command, "pulumi-resource-command"),
+    pack(releases.docker, "pulumi-resource-docker"),
+  ]);
   for (const { archive, sums } of Object.values(releases)) {
-    const sum = createHash("sha256")
+    // As their projects do.
+    const sum = createHash(archive === releases.docker.archive ? "sha1" : "sha256")
       .update(readFileSync(join(www, archive)))
       .digest("hex");
     writeFileSync(join(www, sums), `${sum}  ${archive}\n`);

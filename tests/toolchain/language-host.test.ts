@@ -1,5 +1,10 @@
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
+import { commandPlugin } from "#setup/toolchain/layout.ts";
+import { activeToolchain } from "#tests/toolchain/support/active.ts";
 import { Project } from "#tests/toolchain/support/project.ts";
 
 const About = z.object({
@@ -52,6 +57,24 @@ describe.concurrent("the language host", () => {
     expect(cliAbout.version).toBe("3.259.0");
     expect(runtime.version).toBe(process.version);
     expect(plugins).toContainEqual({ name: "command", version: "1.2.1", kind: "resource" });
+  });
+
+  it("wants the docker plugin only of programs with containers", async () => {
+    const home = mkdtempSync(join(tmpdir(), "engineroom-home-"));
+    try {
+      cpSync(dirname(commandPlugin(activeToolchain().home)), dirname(commandPlugin(home)), { recursive: true });
+      await using without = await Project.make("secret", { PULUMI_HOME: home });
+      const ended = await without.pulumi(["up", "--yes", "--skip-preview"]);
+      expect(ended.code, ended.text).toBe(0);
+      await using project = await Project.make("docker-kinds", { PULUMI_HOME: home });
+      const failed = await project.pulumi(["preview"]);
+      expect(failed.code).toBe(1);
+      expect(failed.text).toContain(
+        "no resource plugin 'pulumi-resource-docker' found in the workspace at version v5.2.0",
+      );
+    } finally {
+      rmSync(home, { recursive: true });
+    }
   });
 
   it("says what to do when the SDK is not installed", async () => {

@@ -1,6 +1,7 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { UserError } from "#cli/errors.ts";
+import { dockerPlugin } from "#setup/toolchain/layout.ts";
 import { readTools } from "#setup/tools.ts";
 import { hostPlaces } from "#stack/places.ts";
 
@@ -14,7 +15,12 @@ export interface ActiveToolchain {
 /** The toolchain under test: `ENGINEROOM_PULUMI` and `PULUMI_HOME`, else the one that set-up found. */
 export function activeToolchain(): ActiveToolchain {
   const { pulumi, home } = named() ?? setUp();
-  return { pulumi, home, ours: sourceOf(pulumi) === "packages" };
+  return { pulumi, home, ours: sourceOf(dirname(dirname(pulumi))) === "packages" };
+}
+
+export function dockerPluginIsOurs(): boolean {
+  const path = dockerPlugin(activeToolchain().home);
+  return existsSync(path) && sourceOf(dirname(realpathSync(path))) === "packages";
 }
 
 function named(): { pulumi: string; home: string } | undefined {
@@ -32,9 +38,9 @@ function setUp(): { pulumi: string; home: string } {
 }
 
 /** `toolchain.json` stands where we put a toolchain ourselves. */
-function sourceOf(pulumi: string): string | undefined {
+function sourceOf(dir: string): string | undefined {
   try {
-    const about = readFileSync(join(dirname(dirname(pulumi)), "toolchain.json"), "utf8");
+    const about = readFileSync(join(dir, "toolchain.json"), "utf8");
     return (JSON.parse(about) as { source?: string }).source;
   } catch {
     return undefined;

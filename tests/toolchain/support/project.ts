@@ -24,15 +24,17 @@ export interface Ended {
 export class Project implements AsyncDisposable {
   readonly dir: string;
   readonly #root: string;
+  readonly #env: Readonly<Record<string, string>>;
 
-  private constructor(root: string) {
+  private constructor(root: string, env: Readonly<Record<string, string>>) {
     this.#root = root;
+    this.#env = env;
     this.dir = join(root, "project");
   }
 
   /** @param program directory below tests/toolchain/programs. */
-  static async make(program: string): Promise<Project> {
-    const project = new Project(mkdtempSync(join(tmpdir(), "engineroom-toolchain-")));
+  static async make(program: string, env: Readonly<Record<string, string>> = {}): Promise<Project> {
+    const project = new Project(mkdtempSync(join(tmpdir(), "engineroom-toolchain-")), env);
     cpSync(join(programs, program), project.dir, { recursive: true });
     const files = {
       "Pulumi.yaml": "name: conformance\nruntime: { name: nodejs, options: { typescript: false } }\n",
@@ -98,6 +100,7 @@ export class Project implements AsyncDisposable {
       PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
       NODE_COMPILE_CACHE: compileCache,
       CANARY: canary,
+      ...this.#env,
     };
   }
 
