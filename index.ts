@@ -4,7 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { preflight } from "#checks/preflight.ts";
 import { lookAround, openStack } from "#observe/world.ts";
 import { explainFollowUps, noteInterrupt } from "#runtime/failures.ts";
-import { publicOutputs, registerStack } from "#runtime/program.ts";
+import { buildLogs, publicOutputs, registerStack } from "#runtime/program.ts";
 import { problemReport } from "#stack/problems.ts";
 import { stackFileName } from "#stack/file.ts";
 import { stackConfig } from "#runtime/config.ts";
@@ -19,7 +19,7 @@ if (problems.length > 0) throw new pulumi.RunError(problemReport(`The world arou
 
 // Pulumi takes a stack trace for each property of each resource: a third of the whole time with many services.
 Error.stackTraceLimit = 0;
-explainFollowUps();
+explainFollowUps(buildLogs(world.plan));
 noteInterrupt();
 await registerStack(world);
 

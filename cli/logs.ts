@@ -4,6 +4,7 @@ import { chooseServices } from "#cli/choose.ts";
 import { UserError } from "#cli/errors.ts";
 import { openSelected, selectStack } from "#cli/open.ts";
 import { report } from "#cli/options.ts";
+import { followContainerLog } from "#observe/container-log.ts";
 import { lastLines, LogFollower, logFilesOf, type LogFile } from "#operations/logs.ts";
 
 const DEFAULT_LINES = 50;
@@ -23,19 +24,41 @@ export function define(command: Command): void {
     .option("-n, --lines <count>", "how many of the last lines of each", wholeNumber, DEFAULT_LINES)
     .action(async (names: readonly string[], { follow, lines }: Options) => {
       const { plan } = openSelected(selectStack(command));
-      const files = chooseServices(names, plan).flatMap(logFilesOf);
-      const prefix = prefixes(files);
+      const chosen = chooseServices(names, plan);
+      const files = chosen.flatMap((service) => (service.in === "host" ? logFilesOf(service) : []));
+      const containers = chosen.flatMap(({ name, container }) => (container ? [{ name, id: container.name }] : []));
+      const prefix = prefixes([...files.map(labelOf), ...containers.map(({ name }) => name)]);
       const stop = new AbortController();
       if (follow) process.once("SIGINT", () => stop.abort());
-      const followers = follow ? files.map((file) => ({ file, log: new LogFollower(file.path) })) : [];
-      const missing = files.filter((file, index) => {
-        const found = lastLines(file.path, lines, followers[index]?.log.position);
-        print(found ?? [], prefix(file));
-        return found === undefined;
+      const streams = containers.map(async ({ name, id }) => {
+        const options = { lines, follow: follow === true, signal: stop.signal };
+        // One after the other where nothing more comes, so that the lines of each stay together.
+        const kept: string[] = [];
+        const take = (line: string): void => {
+          if (follow) print([line], prefix(name));
+          else kept.push(line);
+        };
+        const trouble = await followContainerLog(id, options, take).then(
+          () => undefined,
+          (error: unknown) => `${name}: no log yet: ${(error as Error).message}`,
+        );
+        print(kept, prefix(name));
+        return trouble;
       });
-      if (!follow && missing.length === files.length) throw nothingLogged(missing, plan.places.stack);
-      for (const { service, path } of missing) report(`${service}: no log yet at ${path}`);
-      if (follow) await printOn(followers, prefix, stop.signal);
+      const followers = follow ? files.map((file) => ({ file, log: new LogFollower(file.path) })) : [];
+      const silent = files.flatMap((file, index) => {
+        const found = lastLines(file.path, lines, followers[index]?.log.position);
+        print(found ?? [], prefix(labelOf(file)));
+        return found === undefined ? [`${file.service}: no log yet at ${file.path}`] : [];
+      });
+      if (follow) {
+        for (const line of silent) report(line);
+        await Promise.all([printOn(followers, prefix, stop.signal), ...streams]);
+        return;
+      }
+      const all = [...silent, ...(await Promise.all(streams)).flatMap((line) => line ?? [])];
+      if (all.length === files.length + containers.length) throw nothingLogged(all, plan.places.stack);
+      for (const line of all) report(line);
     });
 }
 
@@ -44,12 +67,13 @@ function wholeNumber(text: string): number {
   return Number(text);
 }
 
+const labelOf = ({ service, isErrorLog }: LogFile): string => (isErrorLog ? `${service} (stderr)` : service);
+
 /** Several services, or a service's two streams, are told apart by what stands before each line. */
-function prefixes(files: readonly LogFile[]): (file: LogFile) => string {
-  if (files.length === 1) return () => "";
-  const label = ({ service, isErrorLog }: LogFile): string => (isErrorLog ? `${service} (stderr)` : service);
-  const width = Math.max(...files.map((file) => label(file).length));
-  return (file) => `${label(file).padEnd(width)} | `;
+function prefixes(labels: readonly string[]): (label: string) => string {
+  if (labels.length === 1) return () => "";
+  const width = Math.max(...labels.map((label) => label.length));
+  return (label) => `${label.padEnd(width)} | `;
 }
 
 function print(lines: readonly string[], prefix: string): void {
@@ -58,19 +82,18 @@ function print(lines: readonly string[], prefix: string): void {
 
 async function printOn(
   followers: readonly { readonly file: LogFile; readonly log: LogFollower }[],
-  prefix: (file: LogFile) => string,
+  prefix: (label: string) => string,
   stop: AbortSignal,
 ): Promise<void> {
   while (!stop.aborted) {
-    for (const { file, log } of followers) print(log.poll(), prefix(file));
+    for (const { file, log } of followers) print(log.poll(), prefix(labelOf(file)));
     await sleep(LOOK_EVERY_MS, undefined, { signal: stop }).catch(() => undefined);
   }
   process.exitCode = INTERRUPTED;
 }
 
-function nothingLogged(missing: readonly LogFile[], stack: string): UserError {
-  const paths = missing.map(({ path }) => path).join(", ");
-  return new UserError("LOG_MISSING", `logs of stack ${stack}: expected ${paths}, got no such file.`, {
+function nothingLogged(reasons: readonly string[], stack: string): UserError {
+  return new UserError("LOG_MISSING", `logs of stack ${stack}: expected some, got ${reasons.join("; ")}.`, {
     fix: "./engineroom up writes them; ./engineroom status shows what runs",
   });
 }

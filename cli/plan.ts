@@ -3,6 +3,7 @@ import { chooseServices } from "#cli/choose.ts";
 import { openSelected, selectStack } from "#cli/open.ts";
 import { checkWords, describePlan, type DescribedPlan, type PrintablePlan } from "#operations/describe-plan.ts";
 import { mebibytes } from "#operations/judge-state.ts";
+import type { ContainerPlan } from "#stack/plan.ts";
 
 export function define(command: Command): void {
   command
@@ -43,15 +44,29 @@ function block(head: string, lines: Lines): string {
 }
 
 function serviceBlock(service: PrintablePlan): string {
-  const { build, model, check, memoryBytes, needs, required } = service;
+  const { build, model, check, memoryBytes, needs, required, container } = service;
   const isJob = service.run === "job";
   return block(`${service.name} (${service.kind}, ${service.in}${required ? "" : ", not required"})`, [
     ["runs", [service.argv.map(shellWord).join(" ")]],
-    ["in", [service.cwd]],
+    ["in", [container ? (container.workingDir ?? undefined) : service.cwd]],
+    ["container", [container && `${container.name}${container.user ? `, as ${container.user}` : ""}`]],
+    ["image", [container && container.image.reference]],
+    ["hardening", [container && hardening(container)]],
+    [
+      "volume",
+      container?.volumes.map(({ name, target, kept }) => `${name} at ${target}, ${kept ? "kept" : "disposable"}`) ?? [],
+    ],
+    ["mounts", Object.entries(container?.mounts ?? {}).map(([target, source]) => `${source} at ${target}, read-only`)],
     ["build", [build && `${build.source} -> ${build.target}`]],
     ["model", [model && `${model.name}: ${model.path}`]],
     ["after", [needs.length > 0 ? `${needs.join(", ")} ${needs.length === 1 ? "is" : "are"} ready` : undefined]],
-    ["listens", service.ports.map(({ host, port }) => `${host}:${port}`)],
+    [
+      "listens",
+      service.ports.map(({ host, port }, index) => {
+        const inside = container?.internalPorts[index];
+        return `${host}:${port}${inside === undefined ? "" : ` (${inside} inside)`}`;
+      }),
+    ],
     [
       "ready when",
       [
@@ -61,14 +76,29 @@ function serviceBlock(service: PrintablePlan): string {
     ],
     ["restart", [isJob ? undefined : service.restart]],
     ["stop", [isJob ? undefined : `SIG${service.stopSignal}, SIGKILL after ${seconds(service.stopGraceMs)}`]],
-    ["memory", [memoryBytes === undefined ? undefined : `${mebibytes(memoryBytes)}, watched, not enforced`]],
+    [
+      "memory",
+      [
+        memoryBytes === undefined
+          ? undefined
+          : `${mebibytes(memoryBytes)}, ${container ? "enforced" : "watched, not enforced"}`,
+      ],
+    ],
+    ["cpus", [container?.cpus === undefined ? undefined : String(container.cpus)]],
     ["env", Object.entries(service.env).map(([name, value]) => `${name}=${value}`)],
     ["files", service.files.map(({ path, mode }) => `${path} (${mode})`)],
     ["offers", Object.entries(service.outputs).map(([key, value]) => `\${${service.name}.${key}} = ${value}`)],
-    ["logs", [service.logFile, service.errorLog]],
+    ["logs", container ? ["the engine's: ./engineroom logs, docker logs"] : [service.logFile, service.errorLog]],
     ["pid file", [service.pidFile]],
   ]);
 }
+
+const hardening = ({ readOnly, capabilities }: ContainerPlan): string =>
+  [
+    readOnly ? "read-only root" : "root can be written",
+    capabilities.length === 0 ? "no capabilities" : capabilities.join(" "),
+    "no new privileges",
+  ].join(", ");
 
 const seconds = (milliseconds: number): string => `${milliseconds / 1000} s`;
 

@@ -13,6 +13,7 @@ import { isComplete } from "#setup/toolchain/layout.ts";
 import { serviceAccount } from "#setup/system-user.ts";
 import type { ToolName } from "#setup/tools.ts";
 import { stackFileName, stackNames } from "#stack/file.ts";
+import { shortId } from "#stack/drift.ts";
 import { SERVICE_USER } from "#stack/places.ts";
 import type { Problem } from "#stack/problems.ts";
 import { leftovers } from "./leftovers.ts";
@@ -71,7 +72,7 @@ function tools({ plan, context }: World): readonly Finding[] {
   const used = new Set<ToolName>([
     "node",
     "python",
-    "supervisord",
+    ...(plan.services.some((service) => service.in === "host") ? ["supervisord" as const] : []),
     ...plan.services.flatMap((service) => service.tools),
   ]);
   return [...used].flatMap((name) => {
@@ -125,6 +126,7 @@ const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} Gi
 
 function supervisor({ plan, seen }: World): readonly Finding[] {
   const where = "supervisord";
+  if (plan.services.every((service) => service.in === "container")) return [];
   const { state } = seen.supervisor;
   switch (state) {
     case "running":
@@ -153,7 +155,10 @@ async function ports({ plan, seen }: World): Promise<readonly Finding[]> {
   return plan.services.flatMap((service) =>
     service.ports.flatMap(({ port }) => {
       const holders = listeners.get(port);
-      const pid = seen.services.get(service.name)?.program?.pid ?? 0;
+      const { program, container } = seen.services.get(service.name) ?? {};
+      const pid = program?.pid ?? 0;
+      if (container?.state === "running")
+        return [fine(`port ${port}`, `${service.name}, container ${shortId(container.id)}`)];
       if (!holders) return [fine(`port ${port}`, `free, for ${service.name}`)];
       return pid > 0 ? [fine(`port ${port}`, `${service.name}, process ${holders[0]?.process?.pid ?? pid}`)] : [];
     }),
@@ -237,16 +242,14 @@ async function salt(places: World["plan"]["places"], text: string): Promise<Find
   });
 }
 
-/** The container engine, where the stack has containers. */
+/** The container engine, where the stack has containers. What is in its way is preflight's to report. */
 async function engineFindings({ plan, context }: World, env: Environment): Promise<readonly Finding[]> {
   if (!plan.services.some((service) => service.in === "container")) return [];
   const look = await findEngine(env);
-  const images = readImages(context.host.cacheDir);
-  return [
-    ...("engine" in look ? [fine("Docker engine", engineWords(look.engine))] : []),
-    ...(images ? [fine("images", images.source === "registry" ? "official ones" : "stand-ins from packages")] : []),
-    ...judgeEngine(look, lookHere()).map(wrong),
-  ];
+  if ("none" in look || judgeEngine(look, lookHere()).length > 0) return [];
+  const source = readImages(context.host.cacheDir)?.source;
+  const images = source && fine("images", source === "registry" ? "official ones" : "stand-ins from packages");
+  return [fine("Docker engine", engineWords(look.engine)), ...(images ? [images] : [])];
 }
 
 /** Locks and what a killed run left in the state; of another backend than a directory nothing is seen. */

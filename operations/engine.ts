@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
 import { UserError } from "#cli/errors.ts";
+import { RELAY } from "#components/relay.ts";
 import type { StackPlan } from "#stack/plan.ts";
 import type { StackPlaces } from "#stack/places.ts";
 import { stackFileName } from "#stack/file.ts";
@@ -103,10 +104,13 @@ async function pulumi(args: readonly string[], { places, env }: Pick<EngineTarge
 const engineError = (verb: string, output: string): UserError =>
   new UserError("ENGINE", `pulumi ${verb}: expected success, got:\n${output.trim()}`);
 
-/** Services that stand on this host and are not in the plan any more: `up` takes them down. */
+/** Services that stand on this host, or in a container of it, and are not in the plan any more: `up` takes them down. */
 export function servicesToRemove({ places, services }: StackPlan): readonly string[] {
-  const planned = new Set(services.map((service) => service.name));
-  return existsSync(places.servicesDir) ? readdirSync(places.servicesDir).filter((name) => !planned.has(name)) : [];
+  const planned = new Set([RELAY, ...services.map((service) => service.name)]);
+  const standing = [places.servicesDir, places.containersDir].flatMap((dir) =>
+    existsSync(dir) ? readdirSync(dir) : [],
+  );
+  return [...new Set(standing)].filter((name) => !planned.has(name));
 }
 
 /** No exit code of Pulumi's: a signal ended it. */

@@ -1,8 +1,8 @@
 import type { Outcome } from "#checks/check.ts";
-import type { ServiceSeen, SupervisorSeen } from "#observe/observe.ts";
+import type { EngineState, ServiceSeen, SupervisorSeen } from "#observe/observe.ts";
 import { isLaunched } from "#observe/records.ts";
 import type { ProgramState } from "#observe/supervisord.ts";
-import { programDrift } from "#stack/drift.ts";
+import { containerEnd, containerTrouble, programDrift, shortId } from "#stack/drift.ts";
 import type { ServicePlan } from "#stack/plan.ts";
 
 /** What a service can be; docs/commands.md says it in words. */
@@ -13,7 +13,8 @@ export type State =
 export interface Evidence {
   readonly plan: Pick<ServicePlan, "in" | "run" | "restart" | "readyTimeoutMs" | "memoryBytes">;
   readonly supervisor: SupervisorSeen;
-  readonly seen: Pick<ServiceSeen, "program" | "appliedPlan" | "history" | "done">;
+  readonly engine: Pick<EngineState, "state">;
+  readonly seen: Pick<ServiceSeen, "program" | "appliedPlan" | "history" | "done" | "container" | "stranger" | "noted">;
   /** Why `up` would make it so again. */
   readonly drift: string | undefined;
   /** Its own process, or that of its job: 0 when none runs. */
@@ -51,6 +52,7 @@ export const isReady = (state: State): boolean => READY.has(state);
 
 export function judgeState(evidence: Evidence): Judged {
   const { plan, supervisor } = evidence;
+  if (plan.in === "container") return judgeInContainer(evidence);
   if (supervisor.state === "foreign") {
     return { state: "missing", reason: `its supervisord's socket belongs to ${supervisor.owner || "somebody else"}` };
   }
@@ -62,6 +64,39 @@ export function judgeState(evidence: Evidence): Judged {
       return judgeOrphan(evidence, supervisor.reason);
     case "running":
       return judgeService(evidence);
+  }
+}
+
+function judgeInContainer(evidence: Evidence): Judged {
+  const { plan, engine, seen, drift } = evidence;
+  if (engine.state === "down") return { state: "stopped", reason: "the Docker engine does not answer" };
+  if (seen.stranger) {
+    return {
+      state: "missing",
+      reason: `${seen.stranger.name} is a container of somebody else, ${shortId(seen.stranger.id)}`,
+    };
+  }
+  if (plan.run === "job") return judgeJob(evidence);
+  const { container } = seen;
+  if (!container)
+    return { state: "missing", reason: seen.noted ? (drift ?? "its container is gone") : "the stack is not up" };
+  const trouble = containerTrouble(container);
+  switch (container.state) {
+    case "running":
+      return judgeRunning(evidence);
+    case "restarting":
+      return { state: "starting", reason: `it ended (${containerEnd(container)}) and is started again` };
+    case "created":
+      return { state: "missing", ...(trouble !== undefined && { reason: trouble }) };
+    case "paused":
+    case "removing":
+      return { state: "stopped", ...(trouble !== undefined && { reason: trouble }) };
+    case "exited":
+    case "dead":
+      return {
+        state: container.exitCode === 0 ? "stopped" : "failed",
+        ...(trouble !== undefined && { reason: trouble }),
+      };
   }
 }
 
@@ -126,7 +161,7 @@ function judgeWaiting({ seen, unmet }: Evidence): Judged {
 function judgeRunning(evidence: Evidence): Judged {
   const { plan, seen, outcome, now } = evidence;
   if (outcome !== undefined && outcome.status !== "ready") {
-    const age = now - (seen.history.since ?? now);
+    const age = now - (seen.container?.startedAt ?? seen.history.since ?? now);
     const early = outcome.status === "pending" && age * 1000 < plan.readyTimeoutMs;
     return { state: early ? "starting" : "unhealthy", reason: [outcome.reason, ...blemishes(evidence)].join("; ") };
   }
@@ -136,10 +171,16 @@ function judgeRunning(evidence: Evidence): Judged {
 
 /** What is wrong with a service that runs, besides its answers. */
 function blemishes({ plan, supervisor, seen, drift, memoryBytes, now }: Evidence): readonly string[] {
-  const recent = seen.history.starts.slice(1).filter((start) => now - start.at < RESTARTS_SECONDS).length;
+  const { container } = seen;
+  const recent = container
+    ? // The engine counts all since the container was made; those before the last are recent where that one is.
+      now - container.startedAt < RESTARTS_SECONDS
+      ? container.restarts
+      : 0
+    : seen.history.starts.slice(1).filter((start) => now - start.at < RESTARTS_SECONDS).length;
   const limit = plan.memoryBytes;
   return [
-    ...(drift !== undefined && supervisor.state === "running" ? [drift] : []),
+    ...(drift !== undefined && (container || supervisor.state === "running") ? [drift] : []),
     ...(recent >= RESTARTS_LIMIT ? [`restarted ${recent} times in the last 10 minutes`] : []),
     ...(limit !== undefined && memoryBytes !== undefined && memoryBytes > limit
       ? [`uses ${mebibytes(memoryBytes)}, more than its \`memory\` of ${mebibytes(limit)}`]

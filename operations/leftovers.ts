@@ -1,6 +1,8 @@
 import { processStats, treeOf } from "#checks/process-tree.ts";
 import { supervisorPid } from "#observe/supervisord.ts";
+import { LABEL } from "#observe/docker.ts";
 import type { World } from "#observe/world.ts";
+import { shortId } from "#stack/drift.ts";
 import type { Problem } from "#stack/problems.ts";
 import { stackLocks } from "./locks.ts";
 import { commandOf, markedProcesses, type MarkedProcess } from "./processes.ts";
@@ -17,7 +19,30 @@ export async function leftovers(world: World, stacks: readonly string[]): Promis
   const isBusy = stackLocks(places).some((lock) => lock.alive);
   const strays = isBusy ? [] : await straysOf(world, own);
   const orphaned = marked.filter(({ owner }) => !stacks.includes(owner.slice(places.id.length + 1)));
-  return [...strays, ...stacksWithoutFile(orphaned)];
+  return [...strays, ...stacksWithoutFile(orphaned), ...(isBusy ? [] : strayContainers(world, stacks))];
+}
+
+/** Containers of this project that no plan knows: of a service that the file no longer has, of a stack without a file. */
+function strayContainers({ plan, seen }: World, stacks: readonly string[]): readonly Problem[] {
+  if (seen.engine.state !== "running") return [];
+  const { places } = plan;
+  const names = new Set(plan.services.map((service) => service.container?.name));
+  return seen.engine.containers.flatMap(({ id, name, labels }) => {
+    const owner = labels[LABEL.owner] ?? "";
+    const stack = owner.slice(places.id.length + 1);
+    if (!owner.startsWith(`${places.id}/`)) return [];
+    const isOwn = owner === places.owner;
+    if (isOwn ? names.has(name) : stacks.includes(stack)) return [];
+    return {
+      code: "LEFTOVER",
+      where: `container ${name} (${shortId(id)})`,
+      expected: isOwn ? "a service of this stack" : "a stack file for what runs",
+      got: isOwn ? `${labels[LABEL.service] ?? "one"}, which the stack file does not have` : `none for stack ${owner}`,
+      fix: isOwn
+        ? "./engineroom up takes it down; if it stays, docker rm it"
+        : `put the file back, then ./engineroom --stack ${stack} destroy`,
+    };
+  });
 }
 
 /** While supervisord is down, all that runs is left over, and `up` deals with it; that is reported as one problem. */

@@ -32,3 +32,25 @@ async function read(path: string): Promise<string> {
     return "";
   }
 }
+
+/**
+ * Memory of the container that a process is in, as `docker stats` counts it: without what the kernel only keeps for
+ * speed. The engine itself may take a second to tell.
+ */
+export async function cgroupMemory(pid: number): Promise<number | undefined> {
+  try {
+    const groups = (await readFile(`/proc/${pid}/cgroup`, "utf8")).split("\n");
+    const path = (controller: string): string | undefined =>
+      groups.find((line) => line.split(":")[1]?.split(",").includes(controller) === true)?.split(":")[2];
+    const [first, second] = [path("memory"), path("")];
+    const directory = first === undefined ? `/sys/fs/cgroup${second ?? ""}` : `/sys/fs/cgroup/memory${first}`;
+    const [usage, stat] = await Promise.all([
+      readFile(`${directory}/${first === undefined ? "memory.current" : "memory.usage_in_bytes"}`, "utf8"),
+      readFile(`${directory}/memory.stat`, "utf8"),
+    ]);
+    const idle = /^(?:total_)?inactive_file (\d+)$/gm;
+    return Number(usage) - Math.max(0, ...[...stat.matchAll(idle)].map(([, bytes]) => Number(bytes)));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import type { Outcome } from "#checks/check.ts";
+import { containerUptime } from "#checks/contained.ts";
 import { lives, processStats, treeOf } from "#checks/process-tree.ts";
 import { runCheck } from "#checks/run.ts";
 import { uptimeOf } from "#checks/supervised.ts";
@@ -10,7 +11,7 @@ import type { PlannedPort, ServicePlan } from "#stack/plan.ts";
 import type { StackConfig } from "#stack/sections.ts";
 import { printable, secretsIn } from "#stack/text.ts";
 import { isReady, judgeState, type State } from "./judge-state.ts";
-import { memoryOf } from "./memory.ts";
+import { cgroupMemory, memoryOf } from "./memory.ts";
 import { markedProcesses } from "./processes.ts";
 
 /** How a stack is: what `status --json` prints. */
@@ -63,11 +64,16 @@ export async function lookAtServices(opened: Opened, options: LookOptions): Prom
   const looks = await Promise.all(
     opened.plan.services.map(async (plan) => {
       const seen = seenOf(world, plan);
-      const pid = plan.run === "job" ? (jobs.get(plan.name) ?? 0) : mainPid(world, seen);
+      const pid =
+        plan.in === "container"
+          ? (seen.container?.pid ?? 0)
+          : plan.run === "job"
+            ? (jobs.get(plan.name) ?? 0)
+            : mainPid(world, seen);
       const tree = pid === 0 ? [] : treeOf(pid, stats);
       const [outcome, memoryBytes] = await Promise.all([
-        attempt(plan, world.seen.services.get(plan.name), tree, options),
-        tree.length === 0 ? undefined : memoryOf(tree),
+        attempt(plan, seen, tree, options),
+        tree.length === 0 ? undefined : seen.container ? cgroupMemory(pid) : memoryOf(tree),
       ]);
       return { plan, seen, pid, outcome, memoryBytes };
     }),
@@ -78,10 +84,11 @@ export async function lookAtServices(opened: Opened, options: LookOptions): Prom
     const judged = judgeState({
       ...look,
       supervisor: world.seen.supervisor,
+      engine: world.seen.engine,
       drift: world.drift.services.get(plan.name),
       unmet: plan.needs.filter((need) => !isReady(states.get(need) ?? "missing")),
       dataRenewed: isRenewed(seen, world),
-      applied: existsSync(`${serviceHome(opened.plan.places, plan.name)}/launch.json`),
+      applied: hasBegun(plan, seen, opened),
       now: Date.now() / 1000,
     });
     states.set(plan.name, judged.state);
@@ -94,17 +101,20 @@ export async function lookAtServices(opened: Opened, options: LookOptions): Prom
       ready: isReady(judged.state),
       reason: judged.reason ?? null,
       url: url && secretsIn(url).length === 0 ? printable(url) : null,
-      containerId: null,
+      containerId: seen.container?.id ?? null,
       pid: look.pid === 0 ? null : look.pid,
       ports: plan.ports,
       memoryBytes: look.memoryBytes ?? null,
-      restarts: seen.history.restarts,
+      restarts: seen.container?.restarts ?? seen.history.restarts,
       since: isoTime(sinceOf(seen, look.pid)),
       required: plan.required,
       detail: outcome?.status === "ready" ? outcome.detail : null,
     };
   });
 }
+
+const hasBegun = ({ name, in: place }: ServicePlan, seen: ServiceSeen, { plan }: Opened): boolean =>
+  place === "container" ? seen.container !== undefined : existsSync(`${serviceHome(plan.places, name)}/launch.json`);
 
 function seenOf({ seen }: World, { name }: ServicePlan): ServiceSeen {
   const found = seen.services.get(name);
@@ -123,7 +133,9 @@ function mainPid({ seen: { supervisor } }: World, { program, history }: ServiceS
 function runningJobs(world: World): ReadonlyMap<string, number> {
   const { plan, drift } = world;
   const open = new Set(
-    plan.services.flatMap(({ name, run }) => (run === "job" && drift.services.has(name) ? [name] : [])),
+    plan.services.flatMap(({ name, run, in: place }) =>
+      run === "job" && place === "host" && drift.services.has(name) ? [name] : [],
+    ),
   );
   if (open.size === 0) return new Map();
   const found = markedProcesses(plan.places.id).filter(
@@ -136,31 +148,39 @@ const isRenewed = ({ done }: ServiceSeen, { seen }: World): boolean =>
   Object.entries(done?.data ?? {}).some(([name, id]) => seen.services.get(name)?.dataId !== id);
 
 async function attempt(
-  { name, check, in: place }: ServicePlan,
-  seen: ServiceSeen | undefined,
+  { name, check }: ServicePlan,
+  seen: ServiceSeen,
   tree: readonly number[],
   { full, attemptMs }: LookOptions,
 ): Promise<Outcome | undefined> {
-  if (check === undefined || (tree.length === 0 && place === "host")) return undefined;
+  if (check === undefined || tree.length === 0) return undefined;
   const processTree = () => Promise.resolve(tree);
-  const uptime = () => Promise.resolve(seen?.program && uptimeOf(seen.program, seen.history));
+  const uptime = () =>
+    Promise.resolve(
+      seen.container ? containerUptime(seen.container) : seen.program && uptimeOf(seen.program, seen.history),
+    );
   const report = await runCheck(check, { timeoutMs: 0, attemptMs }, { processTree, uptime, quick: !full.has(name) });
   return report.outcome;
 }
 
-const sinceOf = ({ program, history, done }: ServiceSeen, pid: number): number | undefined =>
-  pid > 0 ? history.since : (done?.at ?? (program?.stoppedAt || undefined));
+function sinceOf({ program, history, done, container }: ServiceSeen, pid: number): number | undefined {
+  if (container) return (pid > 0 ? container.startedAt : (done?.at ?? container.endedAt)) || undefined;
+  return pid > 0 ? history.since : (done?.at ?? (program?.stoppedAt || undefined));
+}
 
 const isoTime = (seconds: number | undefined): string | null =>
   seconds === undefined ? null : new Date(seconds * 1000).toISOString();
 
 /** Services that the stack file switches off. */
 export function disabledServices({ plan }: Opened, config: StackConfig): readonly ServiceStatus[] {
-  const services = (config.values["engineroom:services"] ?? {}) as Readonly<Record<string, { kind?: string } | null>>;
+  const services = (config.values["engineroom:services"] ?? {}) as Readonly<
+    Record<string, { readonly kind?: string; readonly in?: string } | null>
+  >;
+  const { in: place = "host" } = (config.values["engineroom:settings"] ?? {}) as { readonly in?: string };
   return plan.disabled.map((name) => ({
     name,
     kind: services[name]?.kind ?? "",
-    in: "host",
+    in: services[name]?.in ?? place,
     state: "disabled",
     ready: false,
     reason: null,

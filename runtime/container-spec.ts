@@ -1,7 +1,15 @@
 import { createHash } from "node:crypto";
+import { basename, dirname } from "node:path";
 import { LABEL } from "#observe/docker.ts";
 import { CONTAINER_HOME, filesDir } from "#stack/containers.ts";
-import { HOST_NAME, type PlannedFile, type PlannedVolume, type ServicePlan, type StackPlan } from "#stack/plan.ts";
+import {
+  HOST_NAME,
+  type ImageBuildPlan,
+  type PlannedFile,
+  type PlannedVolume,
+  type ServicePlan,
+  type StackPlan,
+} from "#stack/plan.ts";
 import { dataOf } from "./host-plan.ts";
 import { printable, secretsIn, type Text } from "#stack/text.ts";
 
@@ -119,3 +127,9 @@ export const specHash = (spec: ContainerSpec): string =>
 export const secretsOfFiles = ({ files, env }: FilesPlan): readonly string[] => [
   ...new Set([...files.map((file) => file.content), ...Object.values(env)].flatMap(secretsIn)),
 ];
+
+/** An image resource's name, by which its failure is known. */
+export const imageResource = ({ source }: ImageBuildPlan): string => `image-${basename(source)}`;
+
+/** What a failed build said last stands here; the provider tells only that it failed. */
+export const imageLog = ({ context }: ImageBuildPlan): string => `${dirname(context)}/build.log`;

@@ -1,11 +1,12 @@
 import { existsSync } from "node:fs";
-import { basename, dirname } from "node:path";
+import { dirname } from "node:path";
 import { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { LABEL } from "#observe/docker.ts";
 import type { World } from "#observe/world.ts";
 import { DockerResource } from "#providers/docker.ts";
 import type { ImageBuildPlan, PlannedVolume, ServicePlan } from "#stack/plan.ts";
+import { imageLog, imageResource } from "./container-spec.ts";
 import { driftInput, driftText } from "./drift.ts";
 import type { HostContext } from "./host-plan.ts";
 import { python, pythonEnvironment } from "./python.ts";
@@ -110,12 +111,6 @@ function runVolume(volume: PlannedVolume, labels: Readonly<Record<string, string
 
 /** Where distributions keep the certificates that a host trusts. */
 const CERTIFICATES = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
-
-/** An image resource's name, by which its failure is known. */
-export const imageResource = (build: ImageBuildPlan): string => `image-${basename(build.source)}`;
-
-/** What a failed build said last stands here; the provider tells only that it failed. */
-export const imageLog = (build: ImageBuildPlan): string => `${dirname(build.context)}/build.log`;
 
 function runImage(
   build: ImageBuildPlan,

@@ -3,9 +3,10 @@ import { RELAY } from "#components/relay.ts";
 import { Service, type ServiceArgs } from "#components/service.ts";
 import { fileStamp, type World } from "#observe/world.ts";
 import { NOT_HERE } from "#stack/drift.ts";
-import type { ServicePlan } from "#stack/plan.ts";
+import type { ServicePlan, StackPlan } from "#stack/plan.ts";
 import { printable, secretsIn } from "#stack/text.ts";
 import { runBuild } from "./build.ts";
+import { imageLog, imageResource } from "./container-spec.ts";
 import { runProcess } from "./process.ts";
 import { stackSecrets } from "./secrets.ts";
 import { runSupervisor } from "./supervisor.ts";
@@ -75,3 +76,7 @@ export const publicOutputs = (services: readonly ServicePlan[]): Record<string, 
       )
       .filter(([, outputs]) => Object.keys(outputs).length > 0),
   );
+
+/** Where the builds of images say why they failed, by resource. */
+export const buildLogs = ({ imageBuilds }: StackPlan): ReadonlyMap<string, string> =>
+  new Map(imageBuilds.map((build) => [imageResource(build), imageLog(build)]));
