@@ -104,7 +104,7 @@ async function untilAnswers(host: string, ended: () => string | undefined, logFi
 /** dockerd's own last word, which says what it misses. */
 function lastError(logFile: string): string {
   const lines = (readText(logFile) ?? "").trim().split("\n");
-  const last = lines.findLast((line) => /level=(error|fatal)|^failed/.test(line)) ?? lines.at(-1);
+  const last = lines.findLast((line) => !/level=(debug|info|warning)/.test(line)) ?? lines.at(-1);
   return last ? `; its log: ${last}` : "";
 }
 
