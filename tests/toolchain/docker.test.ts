@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeWithDocker } from "#tests/support/docker.ts";
@@ -86,7 +86,8 @@ const building = () => allProcesses().filter(({ argv }) => argv === `sleep 97.${
 
 async function startSlowBuild(project: Project) {
   const run = project.start(up, { STEP: "slow" });
-  const log = join(project.dir, "build.log");
-  await eventually("a slow build", 30_000, () => (existsSync(log) && building().length > 0) || undefined);
+  const early = run.then(({ all }) => expect.unreachable(`the slow build has ended:\n${all}`));
+  early.catch(() => undefined);
+  await Promise.race([early, eventually("a slow build", 30_000, () => building().length > 0 || undefined)]);
   return { run };
 }

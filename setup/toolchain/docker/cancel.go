@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"strings"
 
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 	"google.golang.org/protobuf/types/known/emptypb"
@@ -25,7 +24,7 @@ func newCancellable(server pulumirpc.ResourceProviderServer) *cancellable {
 }
 
 func (c *cancellable) Create(ctx context.Context, req *pulumirpc.CreateRequest) (*pulumirpc.CreateResponse, error) {
-	if !strings.Contains(req.GetUrn(), remoteImage+"::") {
+	if req.GetType() != remoteImage {
 		return c.ResourceProviderServer.Create(ctx, req)
 	}
 	ctx, end := context.WithCancel(ctx)
