@@ -4,7 +4,7 @@ import type { World } from "#observe/world.ts";
 import { readText } from "#observe/records.ts";
 import { findEngine, judgeEngine, lookHere } from "#setup/docker.ts";
 import type { Problem } from "#stack/problems.ts";
-import { overlaps, routesIn, type Subnet } from "./subnets.ts";
+import { overlaps, routesIn, type Subnet } from "#checks/subnets.ts";
 
 /** Everything about the engine that would make `up` fail. Changes nothing. */
 export async function containerProblems(world: World): Promise<readonly Problem[]> {

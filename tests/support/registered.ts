@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
 import type { World } from "#observe/world.ts";
+import { containerSpec } from "#runtime/container-spec.ts";
 import { hostPlan } from "#runtime/host-plan.ts";
 import { registerStack } from "#runtime/program.ts";
 import type { LoadContext, RawStack } from "#stack/load.ts";
@@ -16,6 +17,10 @@ export interface Registered {
   readonly secretInputs: readonly string[];
   readonly dependsOn: readonly string[];
   readonly ignoreChanges: readonly string[];
+  readonly replaceOnChanges: readonly string[];
+  readonly deleteBeforeReplace: boolean;
+  /** Its deletion is left out: what it stands for stays. */
+  readonly retainOnDelete: boolean;
   readonly additionalSecretOutputs: readonly string[];
 }
 
@@ -26,11 +31,36 @@ export function worldOf(raw: RawStack, where: LoadContext = context): World {
   return {
     plan,
     context: hosts,
-    hostPlans: new Map(plan.services.map((service) => [service.name, hostPlan(service, plan.services, hosts)])),
-    seen: { supervisor: { state: "running" }, services: new Map(), builds: new Set() },
-    drift: { supervisor: undefined, services: new Map(), builds: new Map() },
+    hostPlans: new Map(
+      plan.services
+        .filter((service) => service.in === "host")
+        .map((service) => [service.name, hostPlan(service, plan.services, hosts)]),
+    ),
+    containerSpecs: new Map(
+      plan.services.flatMap((service) => {
+        const spec = containerSpec(service, plan);
+        return spec ? [[service.name, spec] as const] : [];
+      }),
+    ),
+    engineHost: "unix:///var/run/docker.sock",
+    seen: {
+      supervisor: { state: "running" },
+      engine: { state: "unused" },
+      services: new Map(),
+      builds: new Set(),
+    },
+    drift: noDrift,
   };
 }
+
+export const noDrift: World["drift"] = {
+  supervisor: undefined,
+  services: new Map(),
+  builds: new Map(),
+  network: undefined,
+  leftovers: undefined,
+  volumes: new Map(),
+};
 
 /** What the request of a registration says, as far as it is looked at here. */
 interface Request {
@@ -40,6 +70,9 @@ interface Request {
   readonly getObject: () => { readonly toJavaScript: () => Record<string, unknown> };
   readonly getDependenciesList: () => readonly string[];
   readonly getIgnorechangesList: () => readonly string[];
+  readonly getReplaceonchangesList: () => readonly string[];
+  readonly getDeletebeforereplace: () => boolean;
+  readonly getRetainondelete: () => boolean | undefined;
   readonly getAdditionalsecretoutputsList: () => readonly string[];
 }
 
@@ -51,7 +84,10 @@ export async function register(world: World, preview = false): Promise<ReadonlyM
   const found = new Map<string, Registered>();
   await pulumi.runtime.setMocks(
     {
-      newResource: ({ type, name, inputs }) => ({ id: `${name}-id`, state: outputsOf(type, name, inputs as object) }),
+      newResource: ({ type, name, inputs }) => ({
+        id: idOf(type, name, inputs as object),
+        state: outputsOf(type, name, inputs as object),
+      }),
       call: () => ({}),
     },
     "engineroom",
@@ -66,7 +102,7 @@ export async function register(world: World, preview = false): Promise<ReadonlyM
     found.set(request.getName(), noted(request));
     return register(request, ...rest);
   };
-  registerStack(world);
+  await registerStack(world);
   await pulumi.runtime.disconnect();
   return found;
 }
@@ -83,6 +119,9 @@ function noted(request: Request): Registered {
     secretInputs: Object.keys(inputs).filter((key) => isSecret(inputs[key])),
     dependsOn: request.getDependenciesList().map(nameOf).sort(),
     ignoreChanges: request.getIgnorechangesList(),
+    replaceOnChanges: request.getReplaceonchangesList(),
+    deleteBeforeReplace: request.getDeletebeforereplace(),
+    retainOnDelete: request.getRetainondelete() ?? false,
     additionalSecretOutputs: request.getAdditionalsecretoutputsList(),
   };
 }
@@ -91,9 +130,15 @@ function noted(request: Request): Registered {
 const isSecret = (value: unknown): boolean =>
   typeof value === "object" && value !== null && "4dabf18193072939515e22adb298388d" in value;
 
+/** The engine of containers makes another one for other inputs. */
+const idOf = (type: string, name: string, inputs: object): string =>
+  type.startsWith("docker:") ? `${name}-${hashOf(inputs)}` : `${name}-id`;
+
+const hashOf = (inputs: object): string => createHash("sha256").update(JSON.stringify(inputs)).digest("hex");
+
 /** A command's token, and a secret's value, are new when what they were made from is. */
 function outputsOf(type: string, name: string, inputs: object): Record<string, unknown> {
-  const hash = createHash("sha256").update(JSON.stringify(inputs)).digest("hex");
+  const hash = hashOf(inputs);
   if (type === "command:local:Command") return { ...inputs, stdout: hash };
   return type.endsWith(":GeneratedSecret") ? { ...inputs, value: `made for ${name} ${hash}` } : { ...inputs };
 }

@@ -21,6 +21,13 @@ export const tools: Tools = {
   "llama-server": { path: "/opt/llama/llama-server", version: "1", source: "packages" },
 };
 
+/** An application at `path`. */
+export const source = (
+  path: string,
+  kind: SourceContent["kind"],
+  more: Partial<SourceContent> = {},
+): SourceContent => ({ path, kind, dockerfile: false, hash: "a".repeat(64), ...more });
+
 /** A host on which nothing is real: planning is pure. `./app` is a Python application, `./pages` one of Node. */
 export const context: LoadContext = {
   host,
@@ -41,8 +48,8 @@ export const context: LoadContext = {
   accountIds: "1000:1000",
   bytesOf: () => 0,
   sources: new Map<string, SourceContent | string>([
-    ["./app", { path: "/home/me/lab/app", kind: "python", dockerfile: false, hash: "a".repeat(64) }],
-    ["./pages", { path: "/home/me/lab/pages", kind: "node", dockerfile: false, hash: "b".repeat(64) }],
+    ["./app", source("/home/me/lab/app", "python")],
+    ["./pages", source("/home/me/lab/pages", "node", { hash: "b".repeat(64) })],
     ["./empty", "it has none of these files"],
   ]),
 };

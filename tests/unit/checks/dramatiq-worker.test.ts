@@ -19,7 +19,8 @@ const client = (port: number, cmd: string) =>
 const clients = [client(1001, "evalsha"), client(1002, "eval"), client(1003, "ping"), client(1004, "evalsha")].join(
   "\n",
 );
-const owners = new Map([
+/** Local port → process that holds the connection. */
+const connections = new Map([
   [1001, 11],
   [1002, 12],
   [1003, 13],
@@ -28,19 +29,19 @@ const good: DramatiqEvidence = {
   clients,
   heartbeats: 3,
   tree: [10, 11, 12, 13],
-  ownerOfPort: (port) => owners.get(port),
+  connections,
 };
 
 const cases: [name: string, more: Partial<DramatiqEvidence>, Outcome][] = [
   ["both consume", {}, ready(`2 worker processes consume from ${where} with a fresh heartbeat`)],
   [
     "strangers consume",
-    { ownerOfPort: () => undefined },
+    { connections: new Map() },
     pending(`0 of 2 worker processes consume from ${where}; 3 connections there dispatch, of any program`),
   ],
   [
     "one process with both connections",
-    { ownerOfPort: () => 11 },
+    { connections: new Map([...connections.keys()].map((port) => [port, 11])) },
     pending(`1 of 2 worker processes consume from ${where}; 3 connections there dispatch, of any program`),
   ],
   ["nobody consumes", { clients: client(1001, "ping") }, pending(`0 of 2 worker processes consume from ${where}`)],

@@ -90,7 +90,9 @@ describe("on a host where nothing runs and nothing is installed", { timeout: 30_
 
   it("logs says which file it misses and exits with 1", async () => {
     const { stderr, exitCode } = await engineroom("logs", "db");
-    expect(stderr).toMatch(/^error LOG_MISSING: .*\/logs\/db\.log, got no such file\. Fix: /);
+    expect(stderr).toMatch(
+      /^error LOG_MISSING: logs of stack local: expected some, got db: no log yet at .*\/logs\/db\.log\. Fix: /,
+    );
     expect(exitCode).toBe(1);
   });
 });

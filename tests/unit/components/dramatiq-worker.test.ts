@@ -46,6 +46,7 @@ it("has this plan", () =>
       "processes": 1,
     },
     "cwd": "CACHE/builds/app-aaaaaaaaaaaa",
+    "dataKept": true,
     "directories": [],
     "env": {
       "REDIS_URL": [

@@ -8,7 +8,7 @@ import { modelSettings, stackSettings } from "#stack/schema.ts";
 import { changed } from "#tests/support/change.ts";
 import { modelFields, secretFields, serviceFields, settingsFields, type FieldRow } from "#tests/support/fields.ts";
 import { register, worldOf } from "#tests/support/registered.ts";
-import { context as plain } from "#tests/support/stack.ts";
+import { context as plain, source } from "#tests/support/stack.ts";
 import { wholeStack, type Ground } from "#tests/support/whole-stack.ts";
 
 // Proves what would be handed to the engine; tests/e2e/preview-fields.test.ts asks the engine itself.
@@ -27,17 +27,17 @@ const ground: Ground = {
   ports: [7000, 7001],
 };
 
-const source = (name: string, kind: SourceContent["kind"]): [string, SourceContent] => [
+const at = (name: string, kind: SourceContent["kind"]): [string, SourceContent] => [
   `./${name}`,
-  { path: `/home/me/lab/${name}`, kind, hash: Buffer.from(name.padEnd(32)).toString("hex") },
+  source(`/home/me/lab/${name}`, kind, { hash: Buffer.from(name.padEnd(32)).toString("hex") }),
 ];
 const context: LoadContext = {
   ...plain,
   sources: new Map([
-    source("examples/apps/api", "python"),
-    source("other", "python"),
-    source("examples/apps/web", "node"),
-    source("pages", "node"),
+    at("examples/apps/api", "python"),
+    at("other", "python"),
+    at("examples/apps/web", "node"),
+    at("pages", "node"),
   ]),
 };
 

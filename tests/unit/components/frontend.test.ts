@@ -29,6 +29,7 @@ it("has this plan", () =>
       "url": "http://127.0.0.1:3000/",
     },
     "cwd": "STACK/services/site",
+    "dataKept": true,
     "directories": [
       "STACK/services/site/temp",
     ],

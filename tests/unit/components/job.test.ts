@@ -21,6 +21,7 @@ it("has this plan", () =>
       "migrate",
     ],
     "cwd": "STACK/services/migrate",
+    "dataKept": true,
     "directories": [],
     "env": {
       "D": [

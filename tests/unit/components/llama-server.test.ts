@@ -41,6 +41,7 @@ it("has this plan", () =>
       "url": "http://127.0.0.1:8081",
     },
     "cwd": "STACK/services/chat",
+    "dataKept": true,
     "directories": [],
     "env": {},
     "files": [],
@@ -50,6 +51,7 @@ it("has this plan", () =>
     "kind": "llama-server",
     "logFile": "STACK/logs/chat.log",
     "model": {
+      "bytes": 0,
       "missing": "fail",
       "name": "gemma",
       "path": "CACHE/models/gemma.gguf",
@@ -114,7 +116,7 @@ describe("an argument follows", () => {
     ["contextSize", { contextSize: 512 }, "--ctx-size 512 --parallel 1"],
     ["parallel", { parallel: 4 }, "--ctx-size 4096 --parallel 4"],
     ["threads", { threads: 3 }, "--threads 3"],
-    ["chatTemplate", { chatTemplate: "x" }, "--chat-template-file chat-template.jinja"],
+    ["chatTemplate", { chatTemplate: "x" }, "--chat-template-file STACK/services/chat/chat-template.jinja"],
   ])("%s", (_setting, settings, part) => expect(argv(settings)).toContain(part));
 
   it("threads are the server's own choice where nobody says", () => expect(argv({})).not.toContain("--threads"));

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { readStackFile } from "#stack/file.ts";
 import { loadStack } from "#stack/load.ts";
 import { sectionsOf } from "#stack/sections.ts";
-import { context, readable } from "#tests/support/stack.ts";
+import { context, readable, source } from "#tests/support/stack.ts";
 
 // Pulumi.local.yaml as shipped: the first thing that anybody runs.
 
@@ -10,8 +10,8 @@ const file = readStackFile(process.cwd(), "local");
 if ("problems" in file) throw new Error(JSON.stringify(file.problems));
 const { raw, problems } = sectionsOf(file.config);
 const sources = new Map([
-  ["./examples/apps/api", { path: "/home/me/lab/examples/apps/api", kind: "python" as const, hash: "a".repeat(64) }],
-  ["./examples/apps/web", { path: "/home/me/lab/examples/apps/web", kind: "node" as const, hash: "b".repeat(64) }],
+  ["./examples/apps/api", source("/home/me/lab/examples/apps/api", "python")],
+  ["./examples/apps/web", source("/home/me/lab/examples/apps/web", "node", { hash: "b".repeat(64) })],
 ]);
 const loaded = loadStack(raw, { ...context, sources });
 
@@ -49,7 +49,7 @@ describe("Pulumi.local.yaml", () => {
         ],
         [
           "api web 18000 needs broker chat db migrate",
-          "uvicorn app.main:app --port 18000",
+          "uvicorn app.main:app --host 127.0.0.1 --port 18000",
         ],
         [
           "worker dramatiq-worker  needs broker chat db migrate",

@@ -42,6 +42,7 @@ it("has this plan", () =>
       "url": "http://127.0.0.1:8080/__engineroom",
     },
     "cwd": "STACK/services/edge",
+    "dataKept": true,
     "directories": [
       "STACK/services/edge/temp",
     ],

@@ -18,7 +18,7 @@ it("has this plan", () =>
   {
     "argv": [
       "/bin/sh",
-      "start.sh",
+      "STACK/services/db/start.sh",
     ],
     "check": {
       "database": "app",
@@ -30,6 +30,7 @@ it("has this plan", () =>
     },
     "cwd": "STACK/services/db",
     "dataIdFile": "STACK/data/db/pgdata/engineroom-id",
+    "dataKept": true,
     "directories": [
       "STACK/data/db",
       "RUN/db",
@@ -46,6 +47,12 @@ it("has this plan", () =>
       ],
       "PGDATABASE_WANTED": [
         "app",
+      ],
+      "PGHOME": [
+        "STACK/services/db",
+      ],
+      "PGLISTEN": [
+        "127.0.0.1",
       ],
       "PGMAXCONNECTIONS": [
         "100",

@@ -15,6 +15,7 @@ it("has this plan", () =>
       "seconds": 1,
     },
     "cwd": "STACK/services/tick",
+    "dataKept": true,
     "directories": [],
     "env": {},
     "files": [],

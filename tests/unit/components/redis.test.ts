@@ -22,6 +22,7 @@ it("has this plan", () =>
       "port": 6379,
     },
     "cwd": "STACK/services/broker",
+    "dataKept": true,
     "directories": [
       "STACK/data/broker",
     ],

@@ -28,6 +28,7 @@ it("has this plan", () =>
       "url": "http://127.0.0.1:8000/health",
     },
     "cwd": "CACHE/builds/app-aaaaaaaaaaaa",
+    "dataKept": true,
     "directories": [],
     "env": {},
     "files": [],
@@ -40,6 +41,9 @@ it("has this plan", () =>
     "needs": [],
     "outputs": {
       "host": [
+        "127.0.0.1",
+      ],
+      "listen": [
         "127.0.0.1",
       ],
       "port": [

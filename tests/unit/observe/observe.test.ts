@@ -10,6 +10,9 @@ import { context, planOf } from "#tests/support/stack.ts";
 
 // Does not prove: what supervisord answers; tests/unit/observe/supervisord.test.ts and the end-to-end tests do.
 
+/** Nothing answers there; a stack of host services does not ask. */
+const NO_ENGINE = "unix:///nowhere/docker.sock";
+
 let dir: string;
 let plan: StackPlan;
 beforeEach(() => {
@@ -34,14 +37,14 @@ function put(path: string, text: string): void {
 }
 const home = (service: string): string => join(plan.places.servicesDir, service);
 const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
-const seen = async (service: string) => (await observe(plan)).services.get(service);
+const seen = async (service: string) => (await observe(plan, NO_ENGINE)).services.get(service);
 
 describe("supervisord", () => {
   it("is absent where nothing was ever started", async () =>
-    expect((await observe(plan)).supervisor).toEqual({ state: "absent" }));
+    expect((await observe(plan, NO_ENGINE)).supervisor).toEqual({ state: "absent" }));
   it("is down where its settings are and it does not answer", async () => {
     put(join(plan.places.stackDir, "supervisord.conf"), "");
-    expect((await observe(plan)).supervisor).toEqual({ state: "down", reason: "ENOENT" });
+    expect((await observe(plan, NO_ENGINE)).supervisor).toEqual({ state: "down", reason: "ENOENT" });
   });
 });
 
@@ -97,7 +100,7 @@ it("the id of a service's data is read without its line's end", async () => {
 
 it("a build stands when its mark does", async () => {
   const [build] = plan.builds;
-  expect((await observe(plan)).builds).toEqual(new Set());
+  expect((await observe(plan, NO_ENGINE)).builds).toEqual(new Set());
   put(join(build?.target ?? "", ".done"), "");
-  expect((await observe(plan)).builds).toEqual(new Set([build?.key]));
+  expect((await observe(plan, NO_ENGINE)).builds).toEqual(new Set([build?.key]));
 });

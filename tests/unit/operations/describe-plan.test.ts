@@ -12,7 +12,19 @@ const CANARY = "canary's %s $word";
 function planOf(services: Readonly<Record<string, object>>, secrets = {}): StackPlan {
   const host = hostPlaces({ ENGINEROOM_STATE_HOME: "/s", ENGINEROOM_CACHE_HOME: "/c", HOME: "/h" }, 1000);
   const places = stackPlaces(host, projectPlaces(host, "/p"), "x");
-  const loaded = loadStack({ services, secrets }, { host, places, tools: {}, account: "me", sources: new Map() });
+  const loaded = loadStack(
+    { services, secrets },
+    {
+      host,
+      places,
+      tools: {},
+      images: undefined,
+      account: "me",
+      accountIds: "1000:1000",
+      bytesOf: () => 0,
+      sources: new Map(),
+    },
+  );
   if ("problems" in loaded) throw new Error(JSON.stringify(loaded.problems));
   return loaded.plan;
 }

@@ -19,6 +19,7 @@ function program(state: ProgramState["state"], more: Partial<ProgramState> = {})
 const RUNNING: Evidence = {
   plan: { in: "host", run: "service", restart: "always", readyTimeoutMs: 60_000 },
   supervisor: { state: "running" },
+  engine: { state: "unused" },
   seen: { program: program("RUNNING"), appliedPlan: "p", history: history(start(NOW - 100)) },
   drift: undefined,
   pid: 7,
@@ -183,18 +184,6 @@ const cases: readonly (readonly [
     /^no; supervisord does not answer/,
   ],
   ["supervisord is dead, and it too", { ...DOWN, pid: 0, outcome: undefined }, "stopped", /ECONNREFUSED/],
-  [
-    "elsewhere, and answers",
-    { plan: { ...RUNNING.plan, in: "external" }, supervisor: { state: "absent" }, pid: 0 },
-    "external",
-    undefined,
-  ],
-  [
-    "elsewhere, and does not answer",
-    { plan: { ...RUNNING.plan, in: "external" }, pid: 0, outcome: pending("refused") },
-    "unhealthy",
-    /^refused$/,
-  ],
 ];
 
 const jobs: readonly (readonly [string, Partial<Evidence>, State, RegExp | undefined])[] = [
@@ -228,18 +217,7 @@ describe("judgeState", () => {
   it("gives every state but disabled, which only the stack file can say", () => {
     const states = new Set([...cases, ...jobs].map(([, , state]) => state));
     expect([...states].sort()).toEqual(
-      [
-        "degraded",
-        "done",
-        "external",
-        "failed",
-        "missing",
-        "ready",
-        "starting",
-        "stopped",
-        "unhealthy",
-        "waiting",
-      ].sort(),
+      ["degraded", "done", "failed", "missing", "ready", "starting", "stopped", "unhealthy", "waiting"].sort(),
     );
   });
 });
@@ -256,7 +234,6 @@ describe("isReady", () => {
     ["ready", true],
     ["done", true],
     ["degraded", true],
-    ["external", true],
     ["starting", false],
     ["waiting", false],
     ["unhealthy", false],

@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { catalog } from "#components/catalog.ts";
 import { publicOutputs } from "#runtime/program.ts";
-import { register, worldOf, type Registered } from "#tests/support/registered.ts";
-import { context as plain } from "#tests/support/stack.ts";
+import { noDrift, register, worldOf, type Registered } from "#tests/support/registered.ts";
+import { context as plain, source } from "#tests/support/stack.ts";
 import { wholeStack, type Ground } from "#tests/support/whole-stack.ts";
 
 // Proves what is handed to the engine, not what the engine does with it.
@@ -150,6 +150,7 @@ describe("what was seen", () => {
 
   it("is the reason, and new, where something is wrong: there and nowhere else", async () => {
     const drift = {
+      ...noDrift,
       supervisor: "it is dead",
       services: new Map([["api", "killed"]]),
       builds: new Map([[world.plan.builds[0]?.key ?? "", "it is gone"]]),
@@ -189,16 +190,16 @@ it("gives out what is no secret", () =>
     db: { host: "127.0.0.1", port: "5532", user: "app", database: "app" },
     broker: { host: "127.0.0.1", port: "6479" },
     chat: { host: "127.0.0.1", port: "8181", url: "http://127.0.0.1:8181" },
-    api: { host: "127.0.0.1", port: "8100", url: "http://127.0.0.1:8100" },
+    api: { host: "127.0.0.1", port: "8100", url: "http://127.0.0.1:8100", listen: "127.0.0.1" },
     site: { host: "127.0.0.1", port: "3100", url: "http://127.0.0.1:3100" },
     edge: { host: "127.0.0.1", port: "8180", url: "http://127.0.0.1:8180" },
-    tick: { host: "127.0.0.1", port: "7000", url: "http://127.0.0.1:7000" },
+    tick: { host: "127.0.0.1", port: "7000", url: "http://127.0.0.1:7000", listen: "127.0.0.1" },
   }));
 
 it("two applications in directories of the same name are two builds", async () => {
   const sources = new Map([
-    ["./app", { path: "/home/me/lab/app", kind: "python" as const, hash: "a".repeat(64) }],
-    ["/srv/app", { path: "/srv/app", kind: "python" as const, hash: "c".repeat(64) }],
+    ["./app", source("/home/me/lab/app", "python")],
+    ["/srv/app", source("/srv/app", "python", { hash: "c".repeat(64) })],
   ]);
   const web = (build: string, port: number) => ({ kind: "web", build, port, command: ["run"] });
   const raw = { services: { one: web("./app", 1), two: web("/srv/app", 2) } };

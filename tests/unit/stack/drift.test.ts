@@ -52,6 +52,7 @@ function driftOf(
 ) {
   const observation: Observation = {
     supervisor: seen.supervisor ?? { state: "running" },
+    engine: { state: "unused" },
     services: new Map([
       ["db", seen.db ?? well("db")],
       ["api", seen.api ?? well("api")],

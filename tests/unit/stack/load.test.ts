@@ -10,10 +10,10 @@ const beside = (services: Record<string, unknown>): RawStack => ({ services: { o
 const withKey = (extra: Record<string, unknown>): RawStack => ({ services: { web: { ...web, ...extra } } });
 const KINDS = "postgres, redis, llama-server, nginx, web, frontend, dramatiq-worker, job, process";
 const WEB_KEYS =
-  "kind, in, enabled, required, needs, env, logFile, errorLog, memory, restart, ready, stopSignal, stopGrace, " +
-  "pidFile, port, build, cwd, command, health";
+  "kind, in, enabled, required, needs, env, logFile, memory, cpus, containerName, errorLog, restart, ready, " +
+  "stopSignal, stopGrace, pidFile, port, build, image, runAs, readOnly, capabilities, cwd, command, health";
 const SERVICE_NAME =
-  "a name of at most 31 lower-case letters, digits and hyphens, a letter first, and not `self` or `secret`";
+  "a name of at most 31 lower-case letters, digits and hyphens, a letter first, and not `self`, `secret` or `relay`";
 const SECRET = "an encrypted value, or one of { env: NAME }, { file: PATH }, { generate: 32 }";
 
 type Case = readonly [what: string, raw: RawStack, lines: readonly string[]];
@@ -86,7 +86,7 @@ describe("settings and models", () => {
       "a misspelt key",
       { settings: { portOfset: 1 } },
       [
-        "settings.portOfset: expected one of in, id, portOffset, modelsDir, got `portOfset`. Fix: did you mean `portOffset`? [STACK_KEY]",
+        "settings.portOfset: expected one of in, id, portOffset, modelsDir, data, networkName, subnet, got `portOfset`. Fix: did you mean `portOffset`? [STACK_KEY]",
       ],
     ],
     [
@@ -116,7 +116,7 @@ describe("settings and models", () => {
     [
       "where nothing can run",
       { settings: { in: "vm" } },
-      ['settings.in: expected one of host, got `"vm"`. Fix: choose one of the list [STACK_VALUE]'],
+      ['settings.in: expected one of host, container, got `"vm"`. Fix: choose one of the list [STACK_VALUE]'],
     ],
     [
       "a model that is a text",
