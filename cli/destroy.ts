@@ -8,7 +8,7 @@ export function define(command: Command): void {
   passArguments(command)
     .option("-y, --yes", "do not ask")
     .action(async (args: readonly string[], { yes }: { readonly yes?: true }) => {
-      const prepared = await prepare(command);
+      const prepared = await prepare(command, { images: false });
       const { services, places } = prepared.opened.plan;
       const { kept, lost } = dataOf(services, places);
       const data = [

@@ -26,10 +26,14 @@ export interface Prepared {
   readonly setupSeconds: number;
 }
 
-/** Loads the stack file (bad input ends here, before anything is changed) and sets up what the stack uses. */
-export async function prepare(command: Command): Promise<Prepared> {
+/**
+ * Loads the stack file (bad input ends here, before anything is changed) and sets up what the stack uses.
+ *
+ * @param options.images whether containers are to be made, which takes images; otherwise their engine is enough.
+ */
+export async function prepare(command: Command, { images }: { readonly images: boolean }): Promise<Prepared> {
   const selected = selectStack(command);
-  const shell = await equip(command, selected, openSelected(selected));
+  const shell = await equip(command, selected, openSelected(selected), images);
   return { ...shell, opened: openSelected(selected) };
 }
 
@@ -38,13 +42,14 @@ export async function prepareShell(command: Command): Promise<Omit<Prepared, "op
   const selected = selectStack(command);
   const opened = openStack({ stack: selected.stack, config: selected.config, projectDir, env: process.env });
   if ("problems" in opened) report(problemReport(stackFileName(selected.stack), opened.problems));
-  return equip(command, selected, "problems" in opened ? undefined : opened);
+  return equip(command, selected, "problems" in opened ? undefined : opened, true);
 }
 
 async function equip(
   command: Command,
   selected: Selected,
   opened: Opened | undefined,
+  images: boolean,
 ): Promise<Omit<Prepared, "opened">> {
   const started = performance.now();
   const { install } = globalOptions(command);
@@ -52,8 +57,11 @@ async function equip(
   const tools = await setUp({ parts: partsOf(opened), ...options });
   await Promise.all(modelsOf(opened, selected).map((file) => setUpModel(file, options)));
   if (opened?.plan.network) {
-    const { setUpImages } = await import("#setup/images.ts");
-    await setUpImages(options, imagesOf(opened.plan));
+    const [{ setUpImages }, { requireEngine }] = await Promise.all([
+      import("#setup/images.ts"),
+      import("#setup/docker.ts"),
+    ]);
+    await (images ? setUpImages(options, imagesOf(opened.plan)) : requireEngine(process.env));
   }
   ensurePassphrase(selected.places, process.env);
   const { host, places } = selected;

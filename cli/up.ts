@@ -9,7 +9,7 @@ export function define(command: Command): void {
   passArguments(command)
     .option("-y, --yes", "do not ask before services are taken away")
     .action(async (args: readonly string[], { yes }: { readonly yes?: true }) => {
-      const prepared = await prepare(command);
+      const prepared = await prepare(command, { images: true });
       const { plan } = prepared.opened;
       const removed = servicesToRemove(plan);
       if (removed.length > 0) {

@@ -143,7 +143,8 @@ function runImage(
       build: {
         context: build.context,
         dockerfile: "Dockerfile",
-        labels,
+        // `labels` is for the legacy builder alone.
+        label: labels,
         buildLogFile: imageLog(build),
         ...(certificates !== undefined && { secrets: [{ id: "certificates", src: certificates }] }),
       },

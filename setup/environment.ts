@@ -1,5 +1,6 @@
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { defaultHost, engineHost } from "#setup/docker-api.ts";
 import { bringsPassphrase, isOurs } from "#setup/passphrase.ts";
 import { executables } from "#setup/path.ts";
 import { makeProjectPlaces } from "#setup/places.ts";
@@ -26,6 +27,8 @@ export function pulumiEnvironment(options: {
     PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
     ...(bringsBackend(project, env) ? {} : { PULUMI_BACKEND_URL: pathToFileURL(project.backendDir).href }),
     ...(bringsPassphrase(project, env) ? {} : { PULUMI_CONFIG_PASSPHRASE_FILE: project.passphraseFile }),
+    // The provider knows this variable alone, and no docker context.
+    ...(env["DOCKER_HOST"] || engineHost(env) === defaultHost ? {} : { DOCKER_HOST: engineHost(env) }),
     ...unlessSet(env, {
       PULUMI_SKIP_UPDATE_CHECK: "true",
       PULUMI_SUPPRESS_NEO_LINK: "true",
