@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeWithDocker } from "#tests/support/docker.ts";
@@ -70,6 +72,26 @@ describeWithDocker("the docker plugin", () => {
     await eventually("the end of the build", 5_000, () => building().length === 0 || undefined);
   });
 
+  it.skipIf(!dockerPluginIsOurs())("ends a pull at the first SIGINT", async () => {
+    await using project = await dockerProject("docker-pull");
+    const asked = Promise.withResolvers<undefined>();
+    // Accepts and never answers.
+    const registry = createServer(() => asked.resolve(undefined)).listen(0, "127.0.0.1");
+    await once(registry, "listening");
+    const { port } = registry.address() as AddressInfo;
+    const run = project.start(up, { STEP: `127.0.0.1:${port}` });
+    try {
+      await Promise.race([asked.promise, endOf(run)]);
+      const signalled = performance.now();
+      run.kill("SIGINT");
+      const ended = await run;
+      expect(performance.now() - signalled).toBeLessThan(10_000);
+      expect(ended.exitCode, ended.all).toBe(1);
+    } finally {
+      registry.close();
+    }
+  });
+
   it.skipIf(!dockerPluginIsOurs())("ends with its engine, and so does the build", async () => {
     await using project = await dockerProject("docker-build");
     const { run } = await startSlowBuild(project);
@@ -86,8 +108,13 @@ const building = () => allProcesses().filter(({ argv }) => argv === `sleep 97.${
 
 async function startSlowBuild(project: Project) {
   const run = project.start(up, { STEP: "slow" });
-  const early = run.then(({ all }) => expect.unreachable(`the slow build has ended:\n${all}`));
-  early.catch(() => undefined);
-  await Promise.race([early, eventually("a slow build", 30_000, () => building().length > 0 || undefined)]);
+  await Promise.race([endOf(run), eventually("a slow build", 30_000, () => building().length > 0 || undefined)]);
   return { run };
+}
+
+/** Fails when it ends, which it must not do of itself. */
+function endOf(run: ReturnType<Project["start"]>): Promise<never> {
+  const ended = run.then(({ all }) => expect.unreachable(`it has ended:\n${all}`));
+  ended.catch(() => undefined);
+  return ended;
 }
