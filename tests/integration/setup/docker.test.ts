@@ -1,12 +1,12 @@
-import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it, describe } from "vitest";
+import { askEngine } from "#setup/docker-api.ts";
 import { findEngine } from "#setup/docker.ts";
 import { startDockerd } from "#setup/docker-engine.ts";
-import { host } from "../../support/containers.ts";
+import { host, removeLeftovers, testLabels } from "../../support/containers.ts";
 import { describeWithDocker } from "../../support/docker.ts";
 import { until } from "../../support/until.ts";
 
@@ -71,13 +71,12 @@ describeWithDocker(
   "startDockerd",
   () => {
     const bridge = `er-${process.pid}`;
-    beforeAll(() => {
-      execFileSync("ip", ["link", "add", bridge, "type", "bridge"]);
-      execFileSync("ip", ["addr", "add", "10.254.254.1/29", "dev", bridge]);
+    beforeAll(async () => {
+      await removeLeftovers();
+      const json = { Name: bridge, Labels: testLabels, Options: { "com.docker.network.bridge.name": bridge } };
+      await askEngine(host, { method: "POST", path: "/networks/create", json });
     });
-    afterAll(() => {
-      execFileSync("ip", ["link", "del", bridge]);
-    });
+    afterAll(removeLeftovers);
 
     const start = (name: string, ...args: string[]) => {
       const home = join(dir, name);
