@@ -1,4 +1,5 @@
-import { mkdirSync } from "node:fs";
+import { chmodSync, mkdirSync } from "node:fs";
+import { dirname } from "node:path";
 import type { Uptime } from "#checks/alive.ts";
 import { failed, pending, ready, type Check, type Outcome, type Probe } from "#checks/check.ts";
 import { processTree } from "#checks/process-tree.ts";
@@ -44,9 +45,13 @@ export async function contained({ check, token, container }: Contained): Promise
 async function note(host: string, id: string, { home, volume }: Contained["container"]): Promise<void> {
   const seen = await inspectContainer(host, id);
   if (!seen) return;
-  mkdirSync(home, { recursive: true, mode: 0o711 });
+  // Jobs of this host may belong to another account, and read which data there is.
+  mkdirSync(home, { recursive: true });
+  for (const directory of [dirname(dirname(home)), dirname(home), home]) chmodSync(directory, 0o711);
   writeFileAtomic(`${home}/container.json`, JSON.stringify({ id, fingerprint: seen.fingerprint }));
-  if (volume !== undefined) writeFileAtomic(`${home}/data-id`, `${await volumeDataId(host, volume)}\n`);
+  if (volume === undefined) return;
+  writeFileAtomic(`${home}/data-id`, `${await volumeDataId(host, volume)}\n`);
+  chmodSync(`${home}/data-id`, 0o644);
 }
 
 /** Undefined while it may still come to work. */

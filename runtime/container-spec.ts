@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { basename, dirname } from "node:path";
+import { dirname } from "node:path";
 import { LABEL } from "#observe/docker.ts";
 import { CONTAINER_HOME, filesDir } from "#stack/containers.ts";
 import {
@@ -127,9 +127,6 @@ export const specHash = (spec: ContainerSpec): string =>
 export const secretsOfFiles = ({ files, env }: FilesPlan): readonly string[] => [
   ...new Set([...files.map((file) => file.content), ...Object.values(env)].flatMap(secretsIn)),
 ];
-
-/** An image resource's name, by which its failure is known. */
-export const imageResource = ({ source }: ImageBuildPlan): string => `image-${basename(source)}`;
 
 /** What a failed build said last stands here; the provider tells only that it failed. */
 export const imageLog = ({ context }: ImageBuildPlan): string => `${dirname(context)}/build.log`;

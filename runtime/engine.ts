@@ -6,7 +6,7 @@ import { LABEL } from "#observe/docker.ts";
 import type { World } from "#observe/world.ts";
 import { DockerResource } from "#providers/docker.ts";
 import type { ImageBuildPlan, PlannedVolume, ServicePlan } from "#stack/plan.ts";
-import { imageLog, imageResource } from "./container-spec.ts";
+import { imageLog } from "./container-spec.ts";
 import { driftInput, driftText } from "./drift.ts";
 import type { HostContext } from "./host-plan.ts";
 import { python, pythonEnvironment } from "./python.ts";
@@ -121,7 +121,7 @@ function runImage(
   const { environment, ignoreChanges } = driftInput(reason);
   const { key, source, dockerfile } = build;
   const context = new local.Command(
-    `${imageResource(build)}-context`,
+    `${build.resource}-context`,
     {
       create: python("build.py"),
       environment: {
@@ -137,7 +137,7 @@ function runImage(
   const certificates = CERTIFICATES.find((path) => existsSync(path));
   return new DockerResource(
     "RemoteImage",
-    imageResource(build),
+    build.resource,
     {
       name: build.reference,
       build: {

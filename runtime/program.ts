@@ -6,7 +6,7 @@ import { NOT_HERE } from "#stack/drift.ts";
 import type { ServicePlan, StackPlan } from "#stack/plan.ts";
 import { printable, secretsIn } from "#stack/text.ts";
 import { runBuild } from "./build.ts";
-import { imageLog, imageResource } from "./container-spec.ts";
+import { imageLog } from "./container-spec.ts";
 import { runProcess } from "./process.ts";
 import { stackSecrets } from "./secrets.ts";
 import { runSupervisor } from "./supervisor.ts";
@@ -79,4 +79,4 @@ export const publicOutputs = (services: readonly ServicePlan[]): Record<string, 
 
 /** Where the builds of images say why they failed, by resource. */
 export const buildLogs = ({ imageBuilds }: StackPlan): ReadonlyMap<string, string> =>
-  new Map(imageBuilds.map((build) => [imageResource(build), imageLog(build)]));
+  new Map(imageBuilds.map((build) => [build.resource, imageLog(build)]));

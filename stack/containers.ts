@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { relative } from "node:path";
 import type { StackPlaces } from "./places.ts";
 import type { ImageBuildPlan, NetworkPlan } from "./plan.ts";
 
@@ -59,6 +60,7 @@ export function imageBuildPlan(
     key: `${name}-${hash}`,
     kind,
     source: source.path,
+    resource: `image-${relative(places.projectDir, source.path)}`,
     context: `${cacheDir}/builds/image-${name}-${hash}/context`,
     reference: `${repository}:${hash}`,
     dockerfile,

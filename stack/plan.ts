@@ -35,6 +35,8 @@ export interface ImageBuildPlan {
   readonly key: string;
   readonly kind: "python" | "node" | "dockerfile";
   readonly source: string;
+  /** Name of its resource: its directory, because another one may have the same last part. */
+  readonly resource: string;
   /** Directory that the image is built from: a copy of the source with the Dockerfile. */
   readonly context: string;
   /** Name and tag; the name is the stack's own, so that no other stack uses it. */
