@@ -158,10 +158,15 @@ async function obtain(context: SetupContext, part: Part, install: boolean): Prom
   if (found !== undefined) return found;
   if (install && part.install !== undefined) return part.install(context);
   throw new UserError("SETUP_MISSING", `${part.name}: expected ${part.wanted}, got none.`, {
-    fix: part.install === undefined ? part.fix : `./engineroom setup, or ${part.fix}`,
+    fix:
+      part.install === undefined
+        ? part.fix
+        : `./engineroom setup${isForHost(part.name) ? "" : " --docker"}, or ${part.fix}`,
     exitCode: 2,
   });
 }
+
+const isForHost = (name: ToolName) => hostParts.some((part) => part === name);
 
 function throwAll(errors: readonly unknown[]): void {
   if (errors.length === 0) return;
