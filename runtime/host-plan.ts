@@ -79,14 +79,13 @@ export const serviceHome = (places: StackPlaces, service: string): string => `${
 
 export function hostPlan(plan: ServicePlan, services: readonly ServicePlan[], context: HostContext): HostPlan {
   const { places } = context;
+  const disposable = plan.dataKept ? [] : plan.directories.filter((path) => path.startsWith(`${places.dataDir}/`));
   return {
     ...placesOf(context),
     service: plan.name,
     files: plan.files,
     directories: plan.directories,
-    ...(!plan.dataKept && {
-      disposable: plan.directories.filter((directory) => directory.startsWith(`${places.dataDir}/`)),
-    }),
+    ...(disposable.length > 0 && { disposable }),
     launch: {
       argv: plan.argv,
       cwd: plan.cwd,

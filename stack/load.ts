@@ -463,7 +463,8 @@ function buildProblems(
       { code: "BUILD_SOURCE", where, expected: `a directory with ${wanted}`, got: `\`${build}\`: ${wrong}`, fix },
     ];
   }
-  if (image === undefined) return [];
+  // On the host an image is out of place by itself.
+  if (image === undefined || place === "host") return [];
   return [{ code: "BUILD_AND_IMAGE", where, expected: "one of `build` and `image`", got: "both", fix: "remove one" }];
 }
 

@@ -23,11 +23,21 @@ const to = (value: unknown, ...changes: readonly string[]): FieldChange => ({ va
 const added = (more: object) => (value: unknown) => ({ ...(value as object | undefined), ...more });
 
 /** What stays up has a process and a proof of it. */
-const up = (...services: readonly ServiceName[]): readonly string[] =>
+const up = (...services: readonly string[]): readonly string[] =>
   services.flatMap((service) => [`${service}-process`, `${service}-ready`]);
 
 const KIND: FieldRow = { fixed: "it chooses the schema" };
-const IN: FieldRow = { fixed: "`host` is the one value" };
+const NEEDS_ENGINE = "it needs a container engine";
+/** A key that only a container can carry out. */
+const misplaced = (value: unknown): FieldChange => ({ value, changes: [], refused: "STACK_PLACE" });
+/** In a container instead; `also` follows from that. */
+const contained = (service: ServiceName, ...also: readonly string[]): FieldChange => ({
+  ...to("container", "network", "containers", `${service}-container`, `${service}-ready`, ...also),
+  planOnly: NEEDS_ENGINE,
+});
+/** What brings containers to services of this host. */
+const RELAY = up("relay");
+const image = (directory: string): readonly string[] => [`image-${directory}`, `image-${directory}-context`];
 const followersOf = {
   db: ["migrate-run", ...up("api", "worker")],
   broker: up("api", "worker"),
@@ -47,7 +57,6 @@ function common(service: Exclude<ServiceName, "migrate">, need: ServiceName, sig
   const own = up(service);
   return {
     kind: KIND,
-    in: IN,
     enabled: to(false, ...own, ...followersOf[service]),
     required: to(false, `${service}-ready`, ...waitersOf[service]),
     needs: to((needs: unknown) => [...((needs as string[] | undefined) ?? []), need], ...own),
@@ -56,6 +65,8 @@ function common(service: Exclude<ServiceName, "migrate">, need: ServiceName, sig
     errorLog: to("/tmp/engineroom-fields.err", ...own),
     // Watched, not enforced: nothing on the host changes.
     memory: to("3GiB"),
+    cpus: misplaced(2),
+    containerName: misplaced("other"),
     restart: to("on-failure", ...own),
     ready: to({ timeout: "99s" }, `${service}-ready`),
     stopSignal: to(signal, ...own),
@@ -63,6 +74,19 @@ function common(service: Exclude<ServiceName, "migrate">, need: ServiceName, sig
     pidFile: to("/tmp/engineroom-fields.pid", ...own),
   };
 }
+
+const data = (service: ServiceName): Rows => ({
+  data: to("disposable", ...up(service)),
+  volumeName: misplaced("other"),
+});
+
+/** What only an application in a container has. */
+const application: Rows = {
+  image: misplaced("python:3"),
+  runAs: misplaced("5:5"),
+  readOnly: misplaced(false),
+  capabilities: misplaced(["CAP_CHOWN"]),
+};
 
 /** One row for each field of each kind's settings, by the service that has this kind in the whole stack. */
 export const serviceFields = (ground: Ground): Readonly<Record<ServiceName, Rows>> => ({
@@ -75,6 +99,9 @@ export const serviceFields = (ground: Ground): Readonly<Record<ServiceName, Rows
     password: to("${secret.token}", ...up("db"), "db-password", ...followersOf.db),
     maxConnections: to(50, ...up("db")),
     sharedBuffers: to("64MiB", ...up("db")),
+    // The migration looks for the id of the data elsewhere.
+    in: contained("db", "db-process", "db-files", "volume-test-db", "migrate-run"),
+    ...data("db"),
   },
   broker: {
     ...common("broker", "db", "INT"),
@@ -83,6 +110,8 @@ export const serviceFields = (ground: Ground): Readonly<Record<ServiceName, Rows
     role: to("cache", ...up("broker")),
     password: to("${secret.token}", ...up("broker"), "broker-password", ...followersOf.broker),
     maxMemory: to("64MiB", ...up("broker")),
+    in: contained("broker", "broker-process", "broker-files", "volume-test-broker", "worker-ready"),
+    ...data("broker"),
   },
   chat: {
     ...common("chat", "db", "INT"),
@@ -93,10 +122,20 @@ export const serviceFields = (ground: Ground): Readonly<Record<ServiceName, Rows
     threads: to(1, ...up("chat")),
     chatTemplate: to("{{ messages[0].content }}", ...up("chat")),
     parallel: to(2, ...up("chat")),
+    in: contained("chat", "chat-process"),
   },
   migrate: {
     kind: KIND,
-    in: IN,
+    in: contained(
+      "migrate",
+      ...["migrate-run", "migrate-files", ...RELAY, ...image("examples/apps/api")],
+      // They wait for its mark, which is elsewhere.
+      ...up("api", "worker"),
+    ),
+    ...application,
+    memory: to("3GiB"),
+    cpus: misplaced(2),
+    containerName: misplaced("other"),
     enabled: to(false, "migrate-run", ...followersOf.migrate),
     required: to(false, "migrate-run", ...waitersOf.migrate),
     needs: to(["broker"], "migrate-run"),
@@ -114,6 +153,8 @@ export const serviceFields = (ground: Ground): Readonly<Record<ServiceName, Rows
     cwd: to("/usr", ...up("api")),
     command: to(["uvicorn", "app.main:app", "--port=${self.port}"], ...up("api")),
     health: to("/api/health", "api-ready"),
+    in: contained("api", "api-process", "api-files", ...RELAY, ...image("examples/apps/api")),
+    ...application,
   },
   worker: {
     ...common("worker", "site", "INT"),
@@ -123,12 +164,15 @@ export const serviceFields = (ground: Ground): Readonly<Record<ServiceName, Rows
     processes: to(2, ...up("worker")),
     threads: to(2, ...up("worker")),
     queues: to(["default"], ...up("worker")),
+    in: contained("worker", "worker-process", "worker-files", ...RELAY, ...image("examples/apps/api")),
+    ...application,
   },
   site: {
     ...common("site", "db", "INT"),
     enabled: to(false, ...up("site"), "build-examples/apps/web", ...followersOf.site),
     port: to(ground.ports[1], ...up("site"), ...followersOf.site),
     build: to(ground.otherPages, ...up("site"), "build-examples/apps/web", "build-pages"),
+    in: contained("site", "site-process", "site-files", "build-examples/apps/web", ...image("examples/apps/web")),
   },
   edge: {
     ...common("edge", "db", "INT"),
@@ -136,6 +180,7 @@ export const serviceFields = (ground: Ground): Readonly<Record<ServiceName, Rows
     address: to("0.0.0.0", ...up("edge")),
     routes: to(added({ "/v1/": "${chat.url?}" }), ...up("edge")),
     maxBody: to("1MiB", ...up("edge")),
+    in: contained("edge", "edge-process", "edge-files", ...RELAY),
   },
   tick: {
     ...common("tick", "db", "INT"),
@@ -144,13 +189,19 @@ export const serviceFields = (ground: Ground): Readonly<Record<ServiceName, Rows
     cwd: to("/", ...up("tick")),
     command: to(["python3", "-u", "-m", "http.server", "${self.port}", "--bind", "127.0.0.1"], ...up("tick")),
     health: to("/bin/", "tick-ready"),
+    in: { value: "container", changes: [], refused: "IMAGE_UNNAMED" },
+    ...application,
   },
 });
 
 const everyService = up("db", "broker", "chat", "api", "worker", "site", "edge", "tick");
 
 export const settingsFields = (ground: Ground): Rows => ({
-  in: IN,
+  in: { value: "container", changes: [], refused: "IMAGE_UNNAMED" },
+  data: to("disposable", ...up("db", "broker")),
+  // Nothing of this stack is in a container.
+  networkName: to("other"),
+  subnet: to("10.77.1.0/24"),
   // Another owner has other places, so all of the stack is another one; only what is made of content stays.
   id: {
     ...to("fields-other", ...everyService, "migrate-run", "supervisor"),
