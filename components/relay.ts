@@ -10,10 +10,11 @@ export const RELAY = "relay";
  */
 export function relayPlan(
   services: readonly ServicePlan[],
-  { gateway }: NetworkPlan,
+  network: NetworkPlan,
   context: PlanContext,
 ): KindPlan & { readonly ports: readonly PlannedPort[] } {
   const { home } = context;
+  const { gateway } = network;
   // One that listens on every address is reached without help.
   const targets = services.flatMap(({ ports }) => ports).filter(({ host }) => host !== "0.0.0.0");
   const [first] = targets;
@@ -29,7 +30,7 @@ export function relayPlan(
       "-g",
       "daemon off;",
     ],
-    files: [{ path: "nginx.conf", mode: "0600", content: [relayConf(gateway, targets)] }],
+    files: [{ path: "nginx.conf", mode: "0600", content: [relayConf(network, targets)] }],
     tools: ["nginx"],
     check: first ? { kind: "tcp", host: gateway, port: first.port } : { kind: "alive", seconds: 0 },
     readyTimeoutMs: 30_000,
@@ -38,13 +39,18 @@ export function relayPlan(
   };
 }
 
-/** A connection may be quiet for long: a database's in a pool, a worker's that waits for a task. */
-const relayConf = (gateway: string, targets: readonly PlannedPort[]): string => `worker_processes 1;
+/**
+ * A connection may be quiet for long: a database's in a pool, a worker's that waits for a task. The kernel takes packets
+ * for the gateway's address on every interface, so a neighbour with a route to it could knock: only the network may.
+ */
+const relayConf = ({ gateway, subnet }: NetworkPlan, targets: readonly PlannedPort[]): string => `worker_processes 1;
 pid nginx.pid;
 events { worker_connections 4096; }
 stream {
   proxy_connect_timeout 2s;
   proxy_timeout 7d;
   proxy_socket_keepalive on;
+  allow ${subnet};
+  deny all;
 ${targets.map(({ host, port }) => `  server { listen ${gateway}:${port}; proxy_pass ${host === LOOPBACK ? LOOPBACK : host}:${port}; }\n`).join("")}}
 `;

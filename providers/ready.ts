@@ -20,7 +20,9 @@ export async function create(inputs: ReadyInputs) {
   return { id: inputs.service, outs: await wait(inputs) };
 }
 
-export async function update(_id: string, _olds: ReadyInputs, inputs: ReadyInputs) {
+export async function update(id: string, olds: ReadyInputs, inputs: ReadyInputs) {
+  // It has become a process of this host: what was noted of its container is no more.
+  if ("container" in olds && !("container" in inputs)) await forget(id, olds);
   return { outs: await wait(inputs) };
 }
 

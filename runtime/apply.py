@@ -54,6 +54,11 @@ def main():
     os.umask(0o066)
     make_places(plan)
     os.umask(0o077)
+    if (what, verb) == ("service", "start") and os.path.exists(f"{plan['containersDir']}/{plan['service']}/container.json"):
+        # Now: the account that we become does not command the engine.
+        from containers import displace
+
+        displace(plan)
     if what == "job":
         # Now: to the account that we become, a checkout of mode 0700 is closed.
         import bounded  # noqa: F401

@@ -75,8 +75,22 @@ def sweep(plan, known):
         noted = json.loads(read(f"{plan['containersDir']}/{service}/container.json") or "{}")
         if known and noted.get("id") == found["Id"]:
             continue
-        ask("POST", f"/containers/{found['Id']}/stop?t={STOP_SECONDS}")
-        ask("DELETE", f"/containers/{found['Id']}?force=1")
+        take_away(found)
+
+
+def displace(plan):
+    """A service that is no container any more: the one of before has its port, and is to go first."""
+    noted = json.loads(read(f"{plan['containersDir']}/{plan['service']}/container.json") or "{}")
+    if not noted.get("id"):
+        return
+    status, found = ask("GET", f"/containers/{noted['id']}/json")
+    if status != 404 and (found["Config"].get("Labels") or {}).get(OWNER) == plan["owner"]:
+        take_away(found)
+
+
+def take_away(found):
+    ask("POST", f"/containers/{found['Id']}/stop?t={STOP_SECONDS}")
+    ask("DELETE", f"/containers/{found['Id']}?force=1")
 
 
 def ask(method, path):

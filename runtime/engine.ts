@@ -26,7 +26,8 @@ export function runEngineParts({ plan, context, drift, containerSpecs }: World):
   if (!network) return undefined;
   const { places } = plan;
   const labels = { [LABEL.stack]: places.stack, [LABEL.owner]: places.owner, [LABEL.project]: places.projectDir };
-  const names = Object.fromEntries([...containerSpecs].map(([service, { name }]) => [service, name]));
+  // Sorted: another order of services is no other plan.
+  const names = Object.fromEntries([...containerSpecs].map(([service, { name }]) => [service, name] as const).sort());
   const sweep = runSweep(names, context, drift.leftovers);
   const made = new DockerResource(
     "Network",

@@ -19,8 +19,8 @@ export function explainFollowUps(logs: ReadonlyMap<string, string> = new Map()):
     const lines = log === undefined ? [] : readTail(log).map((line) => `\n    ${line}`);
     const end = lines.length === 0 ? "" : `. The end of ${log}:${lines.join("")}`;
     error.message = `${resource} failed (see above), so what needs it was not started${end}`;
-    // The mark of a RunError, whose message is shown without a stack.
-    Object.assign(error, { __pulumiRunError: true });
+    // The mark of a RunError, whose message is shown without a stack; while the program still runs it is the stack.
+    Object.assign(error, { __pulumiRunError: true, stack: error.message });
   });
 }
 

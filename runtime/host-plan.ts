@@ -55,6 +55,8 @@ interface Places {
   readonly servicesDir: string;
   readonly logsDir: string;
   readonly dataDir: string;
+  /** Notes of containers: a service that was one before has its port until that one is gone. */
+  readonly containersDir: string;
   readonly runDir: string;
   readonly socket: string;
   /** Account to become; absent: stay the user that runs engineroom. */
@@ -69,6 +71,7 @@ function placesOf({ host, places }: HostContext): Places {
     servicesDir: places.servicesDir,
     logsDir: places.logsDir,
     dataDir: places.dataDir,
+    containersDir: places.containersDir,
     runDir: places.runDir,
     socket: places.supervisorSocket,
     ...(host.asRoot && { account: SERVICE_USER }),

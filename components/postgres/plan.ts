@@ -10,7 +10,7 @@ type Settings = z.output<typeof postgresSettings>;
 /** Postgres keeps its socket beside TCP so that maintenance needs no password: only the owner's account gets in. */
 const hba = (place: PlanContext["in"]): string => `local all postgres peer map=owner
 local all all reject
-host all all ${place === "host" ? "127.0.0.1/32" : "all"} scram-sha-256
+host all all ${place === "host" ? "127.0.0.1/32" : "samenet"} scram-sha-256
 `;
 
 /** Of the image's contract (docs/images.md). */
