@@ -16,20 +16,20 @@ export interface FieldChange {
 /** A field with one value only, and why. */
 export type FieldRow = FieldChange | { readonly fixed: string };
 
-type Rows = Readonly<Record<string, FieldRow>>;
-type ServiceName = keyof ReturnType<typeof wholeStack>["services"];
+export type Rows = Readonly<Record<string, FieldRow>>;
+export type ServiceName = keyof ReturnType<typeof wholeStack>["services"];
 
-const to = (value: unknown, ...changes: readonly string[]): FieldChange => ({ value, changes });
-const added = (more: object) => (value: unknown) => ({ ...(value as object | undefined), ...more });
+export const to = (value: unknown, ...changes: readonly string[]): FieldChange => ({ value, changes });
+export const added = (more: object) => (value: unknown) => ({ ...(value as object | undefined), ...more });
 
 /** What stays up has a process and a proof of it. */
 const up = (...services: readonly string[]): readonly string[] =>
   services.flatMap((service) => [`${service}-process`, `${service}-ready`]);
 
-const KIND: FieldRow = { fixed: "it chooses the schema" };
+export const KIND: FieldRow = { fixed: "it chooses the schema" };
 const NEEDS_ENGINE = "it needs a container engine";
-/** A key that only a container can carry out. */
-const misplaced = (value: unknown): FieldChange => ({ value, changes: [], refused: "STACK_PLACE" });
+/** A key that the place where the service runs cannot carry out. */
+export const misplaced = (value: unknown): FieldChange => ({ value, changes: [], refused: "STACK_PLACE" });
 /** In a container instead; `also` follows from that. */
 const contained = (service: ServiceName, ...also: readonly string[]): FieldChange => ({
   ...to("container", "network", "containers", `${service}-container`, `${service}-ready`, ...also),

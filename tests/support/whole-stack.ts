@@ -61,3 +61,14 @@ export const wholeStack = (ground: Ground) =>
       },
     },
   }) satisfies RawStack;
+
+/** The same in containers. */
+export const containedStack = (ground: Ground) => {
+  const { settings, services, ...others } = wholeStack(ground);
+  const tick = {
+    ...services.tick,
+    image: "python:3",
+    command: ["python3", "-m", "http.server", "${self.port}", "--bind", "${self.listen}"],
+  };
+  return { ...others, settings: { ...settings, in: "container" }, services: { ...services, tick } } satisfies RawStack;
+};

@@ -6,10 +6,24 @@ import { loadStack } from "#stack/load.ts";
 import { projectPlaces, stackPlaces } from "#stack/places.ts";
 import { modelSettings, stackSettings } from "#stack/schema.ts";
 import { changed } from "#tests/support/change.ts";
-import { modelFields, secretFields, serviceFields, settingsFields, type FieldRow } from "#tests/support/fields.ts";
+import {
+  containedFields,
+  containedModel,
+  containedSecret,
+  containedSettings,
+} from "#tests/support/contained-fields.ts";
+import {
+  modelFields,
+  secretFields,
+  serviceFields,
+  settingsFields,
+  type Rows,
+  type ServiceName,
+} from "#tests/support/fields.ts";
 import { register, worldOf } from "#tests/support/registered.ts";
 import { context as plain, source } from "#tests/support/stack.ts";
-import { wholeStack, type Ground } from "#tests/support/whole-stack.ts";
+import type { Sections } from "#tests/support/test-stack.ts";
+import { containedStack, wholeStack, type Ground } from "#tests/support/whole-stack.ts";
 
 // Proves what would be handed to the engine; tests/e2e/preview-fields.test.ts asks the engine itself.
 
@@ -63,58 +77,89 @@ async function inputsOf(raw: RawStack): Promise<Inputs> {
 const difference = (before: Inputs, after: Inputs): readonly string[] =>
   [...new Set([...before.keys(), ...after.keys()])].filter((name) => before.get(name) !== after.get(name)).sort();
 
-let before: Inputs;
-
-beforeAll(async () => {
+beforeAll(() => {
   process.env["FIELDS_TOKEN"] = "one";
   process.env["FIELDS_OTHER_TOKEN"] = "two";
   // Pulumi takes a stack trace for each property of each resource.
   Error.stackTraceLimit = 0;
-  before = await inputsOf(wholeStack(ground));
 });
 
-function testRows(rows: Readonly<Record<string, FieldRow>>, pathOf: (field: string) => readonly string[]): void {
-  const cases = Object.entries(rows).flatMap(([field, row]) => ("fixed" in row ? [] : [[field, row] as const]));
-  it.each(cases)("%s changes exactly what must follow", async (field, { value, changes, refused }) => {
-    const raw = changed(wholeStack(ground), pathOf(field), value);
-    if (refused !== undefined) {
-      const loaded = loadStack(raw, context);
-      expect("problems" in loaded && loaded.problems.map(({ code }) => code)).toEqual([refused]);
-      return;
-    }
-    expect(difference(before, await inputsOf(raw))).toEqual([...new Set(changes)].sort());
-  });
+interface Stack {
+  readonly raw: Omit<Sections, "services"> & {
+    readonly services: Readonly<Record<ServiceName, { readonly kind: string }>>;
+  };
+  readonly services: Readonly<Record<ServiceName, Rows>>;
+  readonly settings: Rows;
+  readonly model: Rows;
+  readonly secret: Rows;
 }
+
+const onHost: Stack = {
+  raw: wholeStack(ground),
+  services: serviceFields(ground),
+  settings: settingsFields(ground),
+  model: modelFields(ground),
+  secret: secretFields,
+};
+const inContainers: Stack = {
+  raw: containedStack(ground),
+  services: containedFields(ground),
+  settings: containedSettings(ground),
+  model: containedModel(ground),
+  secret: containedSecret,
+};
 
 const fieldsOf = (schema: z.ZodType): readonly string[] =>
   Object.keys((schema as unknown as { readonly shape: object }).shape).sort();
 
-describe("the whole stack", () => {
-  it("has a service of every kind", () =>
-    expect(
-      Object.values(wholeStack(ground).services)
-        .map(({ kind }) => kind)
-        .sort(),
-    ).toEqual(Object.keys(catalog).sort()));
+describe.each([
+  ["on the host", onHost],
+  ["in containers", inContainers],
+])("%s:", (_where, stack) => {
+  let before: Inputs;
+  beforeAll(async () => {
+    before = await inputsOf(stack.raw);
+  });
 
-  it("changes nothing by itself", async () =>
-    expect(difference(before, await inputsOf(wholeStack(ground)))).toEqual([]));
+  function testRows(rows: Rows, pathOf: (field: string) => readonly string[]): void {
+    const cases = Object.entries(rows).flatMap(([field, row]) => ("fixed" in row ? [] : [[field, row] as const]));
+    it.each(cases)("%s changes exactly what must follow", async (field, { value, changes, refused }) => {
+      const raw = changed(stack.raw, pathOf(field), value);
+      if (refused !== undefined) {
+        const loaded = loadStack(raw, context);
+        expect("problems" in loaded && loaded.problems.map(({ code }) => code)).toEqual([refused]);
+        return;
+      }
+      expect(difference(before, await inputsOf(raw))).toEqual([...new Set(changes)].sort());
+    });
+  }
+
+  describe("the whole stack", () => {
+    it("has a service of every kind", () =>
+      expect(
+        Object.values(stack.raw.services)
+          .map(({ kind }) => kind)
+          .sort(),
+      ).toEqual(Object.keys(catalog).sort()));
+
+    it("changes nothing by itself", async () => expect(difference(before, await inputsOf(stack.raw))).toEqual([]));
+  });
+
+  describe.each(Object.entries(stack.services))("a field of %s", (service, rows) => {
+    const { kind } = stack.raw.services[service as ServiceName];
+    it(`has a row: ${kind}`, () => expect(Object.keys(rows).sort()).toEqual(fieldsOf(catalog[kind]!.settings)));
+    testRows(rows, (field) => ["services", service, field]);
+  });
+
+  describe("a field of the settings", () => {
+    it("has a row", () => expect(Object.keys(stack.settings).sort()).toEqual(fieldsOf(stackSettings)));
+    testRows(stack.settings, (field) => ["settings", field]);
+  });
+
+  describe("a field of a model", () => {
+    it("has a row", () => expect(Object.keys(stack.model).sort()).toEqual(fieldsOf(modelSettings)));
+    testRows(stack.model, (field) => ["models", "gemma", field]);
+  });
+
+  describe("another source of a secret", () => testRows(stack.secret, () => ["secrets", "token"]));
 });
-
-describe.each(Object.entries(serviceFields(ground)))("a field of %s", (service, rows) => {
-  const { kind } = wholeStack(ground).services[service as keyof ReturnType<typeof wholeStack>["services"]];
-  it(`has a row: ${kind}`, () => expect(Object.keys(rows).sort()).toEqual(fieldsOf(catalog[kind]!.settings)));
-  testRows(rows, (field) => ["services", service, field]);
-});
-
-describe("a field of the settings", () => {
-  it("has a row", () => expect(Object.keys(settingsFields(ground)).sort()).toEqual(fieldsOf(stackSettings)));
-  testRows(settingsFields(ground), (field) => ["settings", field]);
-});
-
-describe("a field of a model", () => {
-  it("has a row", () => expect(Object.keys(modelFields(ground)).sort()).toEqual(fieldsOf(modelSettings)));
-  testRows(modelFields(ground), (field) => ["models", "gemma", field]);
-});
-
-describe("another source of a secret", () => testRows(secretFields, () => ["secrets", "token"]));

@@ -1,0 +1,217 @@
+import { added, KIND, misplaced, to, type FieldChange, type Rows, type ServiceName } from "./fields.ts";
+import type { Ground } from "./whole-stack.ts";
+
+// As fields.ts, of the stack whose services are all in containers.
+
+/** A container made anew, and the proof of it. */
+const up = (...services: readonly string[]): readonly string[] =>
+  services.flatMap((service) => [`${service}-container`, `${service}-ready`]);
+/** The same, with other files. */
+const whole = (...services: readonly string[]): readonly string[] =>
+  services.flatMap((service) => [`${service}-files`, ...up(service)]);
+const image = (directory: string): readonly string[] => [`image-${directory}`, `image-${directory}-context`];
+
+const HAS_FILES: ReadonlySet<ServiceName> = new Set([
+  "db",
+  "broker",
+  "migrate",
+  "api",
+  "worker",
+  "site",
+  "edge",
+  "tick",
+]);
+const made = (service: ServiceName): readonly string[] => (HAS_FILES.has(service) ? whole(service) : up(service));
+
+/** Whose settings hold the address of a service, with its secret in a file or, where it has none, in the open. */
+const followersOf: Readonly<Record<ServiceName, readonly string[]>> = {
+  db: whole("migrate", "api", "worker"),
+  broker: whole("api", "worker"),
+  chat: up("api", "worker"),
+  migrate: [],
+  api: [...whole("edge"), ...up("tick")],
+  site: whole("edge"),
+  worker: [],
+  edge: [],
+  tick: [],
+};
+
+const SUPERVISOR = "supervisor";
+/** Of this host, with all that it takes; `also` follows from that. */
+const onHost = (service: ServiceName, ...also: readonly string[]): FieldChange =>
+  to("host", ...made(service), "containers", SUPERVISOR, ...also);
+const process = (...services: readonly string[]): readonly string[] =>
+  services.flatMap((service) => [`${service}-process`, `${service}-ready`]);
+/** Brings containers to it. */
+const RELAY = process("relay");
+
+/** Fields of every kind, jobs too. */
+const base = (service: ServiceName): Rows => ({
+  kind: KIND,
+  enabled: to(false, ...made(service), "containers", ...followersOf[service]),
+  required: to(false, `${service}-ready`),
+  env: to(added({ EXTRA: "1" }), ...up(service)),
+  logFile: misplaced("/tmp/engineroom-fields.log"),
+  memory: to("3GiB", ...up(service)),
+  cpus: to(1.5, ...up(service)),
+  containerName: to("other", ...up(service), "containers"),
+});
+
+/** Fields of every kind that stays up. */
+const common = (service: ServiceName, need: ServiceName, signal: string): Rows => ({
+  ...base(service),
+  // Only an order: nobody waits at a gate, the engine of Pulumi starts them one after the other.
+  needs: to((needs: unknown) => [...((needs as string[] | undefined) ?? []), need]),
+  errorLog: misplaced("/tmp/engineroom-fields.err"),
+  pidFile: misplaced("/tmp/engineroom-fields.pid"),
+  restart: to("on-failure", ...up(service)),
+  ready: to({ timeout: "99s" }, `${service}-ready`),
+  stopSignal: to(signal, ...up(service)),
+  stopGrace: to("7s", ...up(service)),
+});
+
+const data = (service: ServiceName): Rows => ({
+  // Whether it is kept is no input of the volume.
+  data: to("disposable", `${service}-ready`),
+  volumeName: to("other", `volume-test-${service}`, "volume-other", ...up(service)),
+});
+
+const application = (service: ServiceName): Rows => ({
+  image: { value: "python:3", changes: [], refused: "BUILD_AND_IMAGE" },
+  runAs: to("5:5", ...up(service)),
+  // Somebody's own image is not known to bear it.
+  readOnly: to(service === "tick", ...up(service)),
+  capabilities: to(["CAP_CHOWN"], ...up(service)),
+  cwd: to("/usr/lib", ...up(service)),
+});
+
+/** One row for each field of each kind's settings, by the service that has this kind in the whole stack. */
+export const containedFields = (ground: Ground): Readonly<Record<ServiceName, Rows>> => ({
+  db: {
+    ...common("db", "broker", "QUIT"),
+    in: onHost("db", "db-process", "volume-test-db", ...RELAY, ...followersOf.db),
+    enabled: to(false, ...whole("db"), "db-password", "volume-test-db", "containers", ...followersOf.db),
+    port: to(ground.ports[1], ...up("db"), ...followersOf.db),
+    database: to("other", ...up("db"), ...followersOf.db),
+    user: to("other", ...whole("db"), ...followersOf.db),
+    password: to("${secret.token}", ...whole("db"), "db-password", ...followersOf.db),
+    maxConnections: to(50, ...up("db")),
+    sharedBuffers: to("64MiB", ...up("db")),
+    ...data("db"),
+  },
+  broker: {
+    ...common("broker", "db", "INT"),
+    in: onHost("broker", "broker-process", "volume-test-broker", ...RELAY, ...followersOf.broker),
+    enabled: { value: false, changes: [], refused: "WORKER_WITHOUT_BROKER" },
+    port: to(ground.ports[1], ...whole("broker"), ...followersOf.broker),
+    role: to("cache", ...whole("broker"), "volume-test-broker"),
+    password: to("${secret.token}", ...whole("broker"), "broker-password", ...followersOf.broker),
+    maxMemory: to("64MiB", ...whole("broker")),
+    ...data("broker"),
+  },
+  chat: {
+    ...common("chat", "db", "INT"),
+    in: onHost("chat", "chat-process", ...RELAY, ...followersOf.chat),
+    enabled: to(false, ...up("chat"), "chat-model", "containers", ...followersOf.chat),
+    port: to(ground.ports[1], ...up("chat"), ...followersOf.chat),
+    model: to("other", ...up("chat"), "chat-model"),
+    contextSize: to(256, ...up("chat")),
+    threads: to(1, ...up("chat")),
+    chatTemplate: to("{{ messages[0].content }}", ...whole("chat")),
+    parallel: to(2, ...up("chat")),
+  },
+  migrate: {
+    ...base("migrate"),
+    // Its application's image is that of others too.
+    in: onHost("migrate", "migrate-run", "build-examples/apps/api"),
+    // It notes the data that it runs on.
+    needs: to(["broker"], "migrate-ready"),
+    ...application("migrate"),
+    build: to(ground.otherApp, ...up("migrate"), ...image("other")),
+    command: to(["alembic", "current"], ...up("migrate")),
+    timeout: to("99s", "migrate-ready"),
+  },
+  api: {
+    ...common("api", "site", "INT"),
+    in: onHost("api", "api-process", "build-examples/apps/api", ...RELAY, ...followersOf.api),
+    ...application("api"),
+    port: to(ground.ports[1], ...up("api"), ...followersOf.api),
+    build: to(ground.otherApp, ...up("api"), ...image("other")),
+    command: to(["uvicorn", "app.main:app", "--port=${self.port}"], ...up("api")),
+    health: to("/api/health", "api-ready"),
+  },
+  worker: {
+    ...common("worker", "site", "INT"),
+    in: onHost("worker", "worker-process", "build-examples/apps/api"),
+    ...application("worker"),
+    build: to(ground.otherApp, ...up("worker"), ...image("other")),
+    module: to("app.main", ...up("worker")),
+    processes: to(2, ...up("worker")),
+    threads: to(2, ...up("worker")),
+    queues: to(["default"], ...up("worker")),
+  },
+  site: {
+    ...common("site", "db", "INT"),
+    in: onHost(
+      "site",
+      ...["site-process", "build-examples/apps/web", ...image("examples/apps/web"), ...RELAY],
+      ...followersOf.site,
+    ),
+    enabled: to(false, ...whole("site"), ...image("examples/apps/web"), "containers", ...followersOf.site),
+    port: to(ground.ports[1], ...whole("site"), ...followersOf.site),
+    build: to(ground.otherPages, ...up("site"), ...image("examples/apps/web"), ...image("pages")),
+  },
+  edge: {
+    ...common("edge", "db", "INT"),
+    in: onHost("edge", "edge-process"),
+    port: to(ground.ports[1], ...whole("edge")),
+    address: to("0.0.0.0", ...up("edge")),
+    routes: to(added({ "/v1/": "${chat.url?}" }), ...whole("edge")),
+    maxBody: to("1MiB", ...whole("edge")),
+  },
+  tick: {
+    ...common("tick", "db", "INT"),
+    in: { value: "host", changes: [], refused: "STACK_PLACE" },
+    ...application("tick"),
+    port: to(ground.ports[1], ...up("tick")),
+    build: { value: ground.app, changes: [], refused: "BUILD_AND_IMAGE" },
+    image: to("python:4", ...up("tick")),
+    command: to(["python3", "-u", "-m", "http.server", "${self.port}"], ...up("tick")),
+    health: to("/bin/", "tick-ready"),
+  },
+});
+
+const everyContainer = up("db", "broker", "chat", "migrate", "api", "worker", "site", "edge", "tick");
+
+export const containedSettings = (ground: Ground): Rows => ({
+  in: { value: "host", changes: [], refused: "STACK_PLACE" },
+  data: to("disposable", "db-ready", "broker-ready"),
+  networkName: to("other", "network", ...everyContainer),
+  subnet: to("10.77.1.0/24", "network", ...everyContainer),
+  // Another owner has other places, names and labels; only what is made of content stays.
+  id: to(
+    "fields-other",
+    ...everyContainer,
+    ...[...HAS_FILES].map((service) => `${service}-files`),
+    ...["network", "containers", "volume-test-db", "volume-test-broker"],
+    ...["image-examples/apps/api", "image-examples/apps/web"],
+  ),
+  // Inside of the network nobody sees it; tick has its port from the file.
+  portOffset: to(ground.portOffset + 500, ...up("db", "broker", "chat", "api", "site", "edge"), "worker-ready"),
+  modelsDir: to(ground.otherModelsDir, "chat-model", ...up("chat")),
+});
+
+export const containedModel = (ground: Ground): Rows => ({
+  file: to(ground.otherModel, "chat-model", ...up("chat")),
+  sha256: to(ground.modelSha256, "chat-model"),
+  mmproj: to("mmproj.gguf", "chat-model", ...up("chat")),
+  missing: to("wait", "chat-model"),
+  stable: to("1s", "chat-model"),
+});
+
+/** Other sources of the secret that `tick` gets. */
+export const containedSecret: Rows = {
+  env: to({ env: "FIELDS_OTHER_TOKEN" }, ...whole("tick")),
+  file: to({ file: "/proc/sys/kernel/ostype" }, ...whole("tick")),
+  generate: to({ generate: 24 }, "secret-token", ...whole("tick")),
+};
