@@ -6,7 +6,7 @@ import { listenersOn, type Listener } from "#checks/ports.ts";
 import { lives, processStats, treeOf } from "#checks/process-tree.ts";
 import type { World } from "#observe/world.ts";
 import { readText } from "#observe/records.ts";
-import type { ModelPlan, ServicePlan } from "#stack/plan.ts";
+import { modelFilesOf, type ModelPlan, type ServicePlan } from "#stack/plan.ts";
 import type { Problem } from "#stack/problems.ts";
 import { printable } from "#stack/text.ts";
 
@@ -22,6 +22,7 @@ export async function preflight(world: World): Promise<readonly Problem[]> {
     ...toolProblems(world),
     ...programProblems(world),
     ...socketProblems(world),
+    ...placeProblems(world),
     ...secretProblems(world),
   ];
   const looks = await Promise.all([
@@ -114,6 +115,20 @@ function socketProblems({ plan }: World): readonly Problem[] {
       expected: `a socket path of at most ${SOCKET_PATH_BYTES} bytes`,
       got: `${Buffer.byteLength(path)}`,
       fix: "set ENGINEROOM_RUNTIME_HOME to a short directory, such as /tmp/engineroom",
+    }));
+}
+
+/** Both begin a comment in supervisord's format, which knows no quotes. */
+function placeProblems({ plan }: World): readonly Problem[] {
+  if (plan.services.every((service) => service.in === "container")) return [];
+  return [plan.places.stackDir, plan.places.runDir]
+    .filter((path) => /\s[;#]/.test(path))
+    .map((path) => ({
+      code: "PLACE_PATH",
+      where: path,
+      expected: "a path without ` #` and ` ;`, which supervisord would take for comments",
+      got: "one with them",
+      fix: "set ENGINEROOM_STATE_HOME and ENGINEROOM_RUNTIME_HOME to other directories",
     }));
 }
 
@@ -227,7 +242,7 @@ const portTaken = ({ name }: ServicePlan, port: number, got: string): Problem =>
 
 async function modelProblems({ plan, context }: World): Promise<readonly Problem[]> {
   const models = new Map<string, ModelPlan>(
-    plan.services.flatMap((service) => (service.model ? [[service.model.name, service.model] as const] : [])),
+    plan.services.flatMap(modelFilesOf).map((model) => [model.name, model]),
   );
   const looks = [...models.values()].map(async (model): Promise<readonly Problem[]> => {
     const outcome = await inspectModelFile(model, {

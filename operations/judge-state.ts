@@ -2,7 +2,7 @@ import type { Outcome } from "#checks/check.ts";
 import type { EngineState, ServiceSeen, SupervisorSeen } from "#observe/observe.ts";
 import { isLaunched } from "#observe/records.ts";
 import type { ProgramState } from "#observe/supervisord.ts";
-import { containerEnd, containerTrouble, programDrift, shortId } from "#stack/drift.ts";
+import { clock, containerEnd, containerTrouble, programDrift, shortId } from "#stack/drift.ts";
 import type { ServicePlan } from "#stack/plan.ts";
 
 /** What a service can be; docs/commands.md says it in words. */
@@ -85,7 +85,12 @@ function judgeInContainer(evidence: Evidence): Judged {
     case "running":
       return judgeRunning(evidence);
     case "restarting":
-      return { state: "starting", reason: `it ended (${containerEnd(container)}) and is started again` };
+      return container.restarts < RESTARTS_LIMIT
+        ? { state: "starting", reason: `it ended (${containerEnd(container)}) and is started again` }
+        : {
+            state: "unhealthy",
+            reason: `it ended soon after each of ${container.restarts} starts (${containerEnd(container)})`,
+          };
     case "created":
       return { state: "missing", ...(trouble !== undefined && { reason: trouble }) };
     case "paused":
@@ -171,21 +176,24 @@ function judgeRunning(evidence: Evidence): Judged {
 
 /** What is wrong with a service that runs, besides its answers. */
 function blemishes({ plan, supervisor, seen, drift, memoryBytes, now }: Evidence): readonly string[] {
-  const { container } = seen;
-  const recent = container
-    ? // The engine counts all since the container was made; those before the last are recent where that one is.
-      now - container.startedAt < RESTARTS_SECONDS
-      ? container.restarts
-      : 0
-    : seen.history.starts.slice(1).filter((start) => now - start.at < RESTARTS_SECONDS).length;
   const limit = plan.memoryBytes;
   return [
-    ...(drift !== undefined && (container || supervisor.state === "running") ? [drift] : []),
-    ...(recent >= RESTARTS_LIMIT ? [`restarted ${recent} times in the last 10 minutes`] : []),
+    ...(drift !== undefined && (seen.container || supervisor.state === "running") ? [drift] : []),
+    ...restartWords(seen, now),
     ...(limit !== undefined && memoryBytes !== undefined && memoryBytes > limit
       ? [`uses ${mebibytes(memoryBytes)}, more than its \`memory\` of ${mebibytes(limit)}`]
       : []),
   ];
+}
+
+function restartWords({ container, history }: Evidence["seen"], now: number): readonly string[] {
+  if (container) {
+    // The engine counts them all, and knows when the last one was.
+    const isRecent = now - container.startedAt < RESTARTS_SECONDS && container.restarts >= RESTARTS_LIMIT;
+    return isRecent ? [`restarted ${container.restarts} times, last at ${clock(container.startedAt)}`] : [];
+  }
+  const recent = history.starts.slice(1).filter((start) => now - start.at < RESTARTS_SECONDS).length;
+  return recent >= RESTARTS_LIMIT ? [`restarted ${recent} times in the last 10 minutes`] : [];
 }
 
 /** `0.3 MiB`, `171 MiB` */

@@ -176,4 +176,4 @@ function jobDrift(seen: ServiceSeen, { services }: Observation, planHash: string
 }
 
 /** Local time of day. */
-const clock = (seconds: number): string => new Date(seconds * 1000).toTimeString().slice(0, 8);
+export const clock = (seconds: number): string => new Date(seconds * 1000).toTimeString().slice(0, 8);
