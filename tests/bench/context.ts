@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { type Options } from "execa";
 import { pulumiEnvironment } from "#setup/environment.ts";
 import { readTools } from "#setup/tools.ts";
@@ -28,9 +29,29 @@ const PATIENCE_MS = 20_000;
 
 /** Seconds that a command took, which must succeed. */
 export async function seconds(bench: Bench, argv: readonly string[], options: Options = {}): Promise<number> {
+  return (await costs(bench, argv, options)).seconds;
+}
+
+export interface Costs {
+  readonly seconds: number;
+  /** Of the command and all that it started and waited for; nothing else may run below the bench meanwhile. */
+  readonly cpuSeconds: number;
+}
+
+/** What a command took, which must succeed. */
+export async function costs(bench: Bench, argv: readonly string[], options: Options = {}): Promise<Costs> {
+  const before = childrenCpuSeconds();
   const { seconds: taken, result } = await timed(() => command(bench, argv, options));
-  bench.say(`  ${argv.join(" ")}: ${taken.toFixed(2)} s${phases(result)}`);
-  return taken;
+  const cpuSeconds = childrenCpuSeconds() - before;
+  bench.say(`  ${argv.join(" ")}: ${taken.toFixed(2)} s, ${cpuSeconds.toFixed(2)} s CPU${phases(result)}`);
+  return { seconds: taken, cpuSeconds };
+}
+
+/** Of children that have ended: fields 16 and 17 of the kernel's line, in ticks of 10 ms. */
+function childrenCpuSeconds(): number {
+  const [, , , , , , , , , , , , , user = "0", system = "0"] =
+    readFileSync("/proc/self/stat", "utf8").split(") ")[1]?.split(" ") ?? [];
+  return (Number(user) + Number(system)) / 100;
 }
 
 /** What `up` and the like say about their own time. */

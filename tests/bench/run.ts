@@ -3,13 +3,14 @@ import { checkout } from "../support/checkout.ts";
 import { sweep } from "../support/sweep.ts";
 import type { Probe } from "./context.ts";
 import { machine } from "./machine.ts";
+import { compose } from "./probes/compose.ts";
 import { handover } from "./probes/handover.ts";
 import { memory } from "./probes/memory.ts";
 import { preview } from "./probes/preview.ts";
 import { warmUp } from "./probes/warm-up.ts";
 import { jsonReport, textReport, type ProbeReport } from "./report.ts";
 
-const probes: readonly Probe[] = [warmUp, handover, preview, memory];
+const probes: readonly Probe[] = [warmUp, handover, preview, memory, compose];
 
 const USAGE = `npm run bench -- [--only NAME]... [--runs N] [--json]
 Measures this working tree, in places of its own; needs what ./engineroom setup makes.
