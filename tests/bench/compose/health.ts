@@ -22,8 +22,7 @@ export function healthCommand(check: Check, port: number): readonly string[] | u
       return asked();
     case "dramatiq-worker":
       return asked(check.namespace, String(check.processes));
-    case "tcp":
-    case "command":
+    default:
       throw new Error(`no health command for a check of kind ${check.kind}`);
   }
 }
