@@ -1,37 +1,29 @@
-import { local } from "@pulumi/command";
+import type { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { LABEL } from "#observe/docker.ts";
 import { DockerResource } from "#providers/docker.ts";
 import { Ready, urnBelow } from "#providers/resources.ts";
-import type { ServicePlan } from "#stack/plan.ts";
 import { secretsOfFiles, specHash, type ContainerSpec, type FilesPlan } from "./container-spec.ts";
-import { driftInput, driftText } from "./drift.ts";
-import type { HostContext } from "./host-plan.ts";
-import { python, pythonEnvironment } from "./python.ts";
+import { runPlan } from "./command.ts";
+import { driftText } from "./drift.ts";
+import type { MakerArgs } from "./process.ts";
 import { secretInput } from "./secrets.ts";
 
-export interface ContainerMaking {
-  readonly plan: ServicePlan;
+export interface ContainerArgs extends MakerArgs {
   readonly spec: ContainerSpec;
-  readonly context: HostContext;
-  /** Values of the plan's secret holes, by name. */
-  readonly secrets: ReadonlyMap<string, pulumi.Output<string>>;
-  readonly drift: string | undefined;
-  /** What must be ready or done before it starts. */
-  readonly dependsOn: readonly pulumi.Resource[];
   /** Id of the stack's network. */
   readonly network: pulumi.Output<string>;
 }
 
 /** Starts a service, or runs a job, in a container; returns what its dependents wait for. The one maker of containers. */
 export function runContainer(
-  making: ContainerMaking,
+  args: ContainerArgs,
   parent: pulumi.ComponentResource,
   componentType: string,
 ): pulumi.Resource {
-  const { plan, spec, context, dependsOn } = making;
-  const files = spec.files && writeFiles(spec.files, making, parent);
-  const container = makeContainer(making, files, parent);
+  const { plan, spec, context, dependsOn } = args;
+  const files = spec.files && writeFiles(spec.files, args, parent);
+  const container = makeContainer(args, files, parent);
   const name = `${plan.name}-ready`;
   return new Ready(
     name,
@@ -55,22 +47,20 @@ export function runContainer(
 
 function writeFiles(
   files: FilesPlan,
-  { plan, context, secrets, drift, dependsOn }: ContainerMaking,
+  { plan, context, secrets, drift, dependsOn }: ContainerArgs,
   parent: pulumi.Resource,
 ): local.Command {
-  const { environment, ignoreChanges } = driftInput(drift);
-  return new local.Command(
+  const start = "apply.py files start";
+  return runPlan(
     `${plan.name}-files`,
     {
-      create: python("apply.py files start"),
-      update: python("apply.py files start"),
-      delete: python("apply.py files stop"),
-      environment: { PLAN: JSON.stringify(files), ...pythonEnvironment(context.tools), ...environment },
+      scripts: { create: start, update: start, delete: "apply.py files stop" },
+      plan: JSON.stringify(files),
+      tools: context.tools,
+      drift,
       stdin: secretInput(secretsOfFiles(files), secrets),
-      logging: "none",
-      addPreviousOutputInEnv: false,
     },
-    { parent, dependsOn: [...dependsOn], ignoreChanges },
+    { parent, dependsOn: [...dependsOn] },
   );
 }
 
@@ -95,7 +85,7 @@ function labelsOf(
 const REPLACING = ["#initerror", "healthcheck", "tmpfs", "init", "cpuPeriod", "cpuQuota", "rm"];
 
 function makeContainer(
-  { plan, spec, drift, dependsOn, network }: ContainerMaking,
+  { plan, spec, drift, dependsOn, network }: ContainerArgs,
   files: local.Command | undefined,
   parent: pulumi.Resource,
 ) {

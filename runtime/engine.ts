@@ -1,15 +1,14 @@
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
-import { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { LABEL } from "#observe/docker.ts";
 import type { World } from "#observe/world.ts";
 import { DockerResource } from "#providers/docker.ts";
 import type { ImageBuildPlan, PlannedVolume, ServicePlan } from "#stack/plan.ts";
+import { runPlan } from "./command.ts";
 import { imageLog } from "./container-spec.ts";
-import { driftInput, driftText } from "./drift.ts";
+import { driftText } from "./drift.ts";
 import type { HostContext } from "./host-plan.ts";
-import { python, pythonEnvironment } from "./python.ts";
 
 /** What the stack's containers share, and wait for. */
 export interface EngineParts {
@@ -75,7 +74,6 @@ function labelled(labels: Readonly<Record<string, string>>, reason: string | und
 /** Removes what has our names and our mark and that no state knows; the containers wait for it. */
 function runSweep(containers: Readonly<Record<string, string>>, context: HostContext, drift: string | undefined) {
   const { places, host } = context;
-  const { environment, ignoreChanges } = driftInput(drift);
   const plan = {
     owner: places.owner,
     containersDir: places.containersDir,
@@ -85,17 +83,15 @@ function runSweep(containers: Readonly<Record<string, string>>, context: HostCon
     asRoot: host.asRoot,
     containers,
   };
-  return new local.Command(
+  return runPlan(
     "containers",
     {
-      create: python("apply.py sweep create"),
-      update: python("apply.py sweep update"),
-      delete: python("apply.py sweep stop"),
-      environment: { PLAN: JSON.stringify(plan), ...pythonEnvironment(context.tools), ...environment },
-      logging: "none",
-      addPreviousOutputInEnv: false,
+      scripts: { create: "apply.py sweep create", update: "apply.py sweep update", delete: "apply.py sweep stop" },
+      plan: JSON.stringify(plan),
+      tools: context.tools,
+      drift,
     },
-    { ignoreChanges, parent: pulumi.rootStackResource },
+    { parent: pulumi.rootStackResource },
   );
 }
 
@@ -119,21 +115,16 @@ function runImage(
   tools: HostContext["tools"],
   reason: string | undefined,
 ) {
-  const { environment, ignoreChanges } = driftInput(reason);
   const { key, source, dockerfile } = build;
-  const context = new local.Command(
+  const context = runPlan(
     `${build.resource}-context`,
     {
-      create: python("build.py"),
-      environment: {
-        PLAN: JSON.stringify({ key, kind: "image", source, target: dirname(build.context), dockerfile }),
-        ...pythonEnvironment(tools),
-        ...environment,
-      },
-      logging: "none",
-      addPreviousOutputInEnv: false,
+      scripts: { create: "build.py" },
+      plan: JSON.stringify({ key, kind: "image", source, target: dirname(build.context), dockerfile }),
+      tools,
+      drift: reason,
     },
-    { ignoreChanges },
+    {},
   );
   const certificates = CERTIFICATES.find((path) => existsSync(path));
   return new DockerResource(

@@ -1,21 +1,23 @@
-import { local } from "@pulumi/command";
 import type * as pulumi from "@pulumi/pulumi";
 import type { ServicePlan } from "#stack/plan.ts";
 import { Ready, urnBelow } from "#providers/resources.ts";
-import { driftInput } from "./drift.ts";
+import { runPlan } from "./command.ts";
 import { planText, secretNames, serviceHome, type HostContext, type HostPlan } from "./host-plan.ts";
-import { python, pythonEnvironment } from "./python.ts";
 import { secretInput } from "./secrets.ts";
 
-export interface ProcessArgs {
+/** What both makers are given. */
+export interface MakerArgs {
   readonly plan: ServicePlan;
-  readonly hostPlan: HostPlan;
   readonly context: HostContext;
   /** Values of the plan's secret holes, by name. */
   readonly secrets: ReadonlyMap<string, pulumi.Output<string>>;
   readonly drift: string | undefined;
   /** What must be ready or done before it starts. */
   readonly dependsOn: readonly pulumi.Resource[];
+}
+
+export interface ProcessArgs extends MakerArgs {
+  readonly hostPlan: HostPlan;
 }
 
 /** Starts a service, or runs a job, on this host; returns what its dependents wait for. The one maker of processes. */
@@ -47,19 +49,17 @@ export function runProcess(
 }
 
 function runCommand({ plan, hostPlan, context, secrets, drift, dependsOn }: ProcessArgs, parent: pulumi.Resource) {
-  const { environment, ignoreChanges } = driftInput(drift);
   const what = plan.run === "job" ? "job" : "service";
-  return new local.Command(
+  const start = `apply.py ${what} start`;
+  return runPlan(
     `${plan.name}-${plan.run === "job" ? "run" : "process"}`,
     {
-      create: python(`apply.py ${what} start`),
-      update: python(`apply.py ${what} start`),
-      delete: python(`apply.py ${what} stop`),
-      environment: { PLAN: planText(hostPlan), ...pythonEnvironment(context.tools), ...environment },
+      scripts: { create: start, update: start, delete: `apply.py ${what} stop` },
+      plan: planText(hostPlan),
+      tools: context.tools,
+      drift,
       stdin: secretInput(secretNames(hostPlan), secrets),
-      logging: "none",
-      addPreviousOutputInEnv: false,
     },
-    { parent, dependsOn: [...dependsOn], ignoreChanges },
+    { parent, dependsOn: [...dependsOn] },
   );
 }

@@ -1,24 +1,21 @@
 import { readFileSync } from "node:fs";
-import { local } from "@pulumi/command";
+import type { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import { driftInput } from "./drift.ts";
+import { runPlan } from "./command.ts";
 import { planText, supervisorPlan, type HostContext } from "./host-plan.ts";
-import { python, pythonEnvironment } from "./python.ts";
 
 /** The stack's one supervisord, which every host service depends on. */
 export function runSupervisor(context: HostContext, drift: string | undefined): local.Command {
   const plan = supervisorPlan(context, readFileSync(new URL("./launch.py", import.meta.url), "utf8"));
-  const { environment, ignoreChanges } = driftInput(drift);
-  return new local.Command(
+  const start = "apply.py supervisor start";
+  return runPlan(
     "supervisor",
     {
-      create: python("apply.py supervisor start"),
-      update: python("apply.py supervisor start"),
-      delete: python("apply.py supervisor stop"),
-      environment: { PLAN: planText(plan), ...pythonEnvironment(context.tools), ...environment },
-      logging: "none",
-      addPreviousOutputInEnv: false,
+      scripts: { create: start, update: start, delete: "apply.py supervisor stop" },
+      plan: planText(plan),
+      tools: context.tools,
+      drift,
     },
-    { ignoreChanges, parent: pulumi.rootStackResource },
+    { parent: pulumi.rootStackResource },
   );
 }
