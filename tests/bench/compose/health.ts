@@ -10,19 +10,10 @@ export function healthCommand(check: Check, port: number): readonly string[] | u
     ...["CMD", "bash", healthScript.target, check.kind, String(port)],
     ...words,
   ];
-  switch (check.kind) {
-    case "alive":
-      return undefined;
-    case "http":
-      return asked(new URL(check.url).pathname, String(check.status ?? 200));
-    case "postgres":
-      return asked(check.user, check.database);
-    case "llama-server":
-    case "redis":
-      return asked();
-    case "dramatiq-worker":
-      return asked(check.namespace, String(check.processes));
-    default:
-      throw new Error(`no health command for a check of kind ${check.kind}`);
-  }
+  if (check.kind === "alive") return undefined;
+  if (check.kind === "http") return asked(new URL(check.url).pathname, String(check.status ?? 200));
+  if (check.kind === "postgres") return asked(check.user, check.database);
+  if (check.kind === "llama-server" || check.kind === "redis") return asked();
+  if (check.kind === "dramatiq-worker") return asked(check.namespace, String(check.processes));
+  throw new Error(`no health command for a check of kind ${check.kind}`);
 }
