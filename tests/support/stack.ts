@@ -1,3 +1,4 @@
+import { containerSpec } from "#runtime/container-spec.ts";
 import { loadStack, type LoadContext, type RawStack, type SourceContent } from "#stack/load.ts";
 import { hostPlaces, projectPlaces, stackPlaces } from "#stack/places.ts";
 import type { ServicePlan, StackPlan } from "#stack/plan.ts";
@@ -67,6 +68,29 @@ export function serviceOf(raw: RawStack, name: string): ServicePlan {
   return service;
 }
 
+/** A stack whose services are containers unless they say otherwise. */
+export const inContainers = (raw: RawStack): RawStack => ({
+  ...raw,
+  settings: { in: "container", ...(raw.settings as object | undefined) },
+});
+
+/**
+ * The container of a service, as the engine is to make it, and what is asked of it; without labels, which all have, and
+ * with a word for the hash that an image's content has.
+ */
+export function containerOf(raw: RawStack, name: string, where: LoadContext = context) {
+  const plan = planOf(inContainers(raw), where);
+  const service = plan.services.find((candidate) => candidate.name === name);
+  const spec = service && containerSpec(service, plan);
+  if (!spec) throw new Error(`no container ${name}`);
+  const { labels: _labels, image, ...rest } = spec;
+  return readable({
+    ...rest,
+    image: image.replace(/:[0-9a-f]{12}$/, ":HASH"),
+    ...(service.check && { check: service.check }),
+  });
+}
+
 /** What is wrong with a stack; empty where nothing is. */
 export function problemsOf(raw: RawStack): readonly Problem[] {
   const loaded = loadStack(raw, context);
@@ -75,9 +99,10 @@ export function problemsOf(raw: RawStack): readonly Problem[] {
 
 /** The plan with short names for the places of this host, so that tests can be read. */
 export function readable<Plan>(plan: Plan): Plan {
-  const { stackDir, runDir, projectDir } = context.places;
+  const { stackDir, containersDir, runDir, projectDir } = context.places;
   const text = JSON.stringify(plan)
     .replaceAll(stackDir, "STACK")
+    .replaceAll(containersDir, "CONTAINERS")
     .replaceAll(runDir, "RUN")
     .replaceAll(projectDir, "PROJECT")
     .replaceAll(host.cacheDir, "CACHE");

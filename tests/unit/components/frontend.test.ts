@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { readable, serviceOf } from "#tests/support/stack.ts";
+import { containerOf, context, readable, serviceOf, source } from "#tests/support/stack.ts";
 
 const plan = (settings: object = {}) =>
   readable(serviceOf({ services: { site: { kind: "frontend", build: "./pages", ...settings } } }, "site"));
@@ -113,4 +113,111 @@ describe("a setting changes the plan", () => {
       check: { url: "http://127.0.0.1:9000/" },
       outputs: { url: ["http://127.0.0.1:9000"] },
     }));
+});
+
+describe("in a container", () => {
+  const contained = (settings: object = {}, where = context) =>
+    containerOf({ services: { site: { kind: "frontend", build: "./pages", ...settings } } }, "site", where);
+
+  it("has this plan", () =>
+    expect(contained()).toMatchInlineSnapshot(`
+    {
+      "binds": {
+        "/run/engineroom": "CONTAINERS/site/private/files",
+      },
+      "capabilities": [],
+      "check": {
+        "kind": "http",
+        "url": "http://127.0.0.1:3000/",
+      },
+      "command": [
+        "-p",
+        "/tmp/",
+        "-c",
+        "/run/engineroom/nginx.conf",
+        "-e",
+        "stderr",
+        "-g",
+        "daemon off;",
+      ],
+      "entrypoint": [
+        "nginx",
+      ],
+      "environment": [
+        "ENGINEROOM_SERVICE=site",
+        "ENGINEROOM_STACK=test",
+        "HOME=/tmp",
+        "LANG=C.UTF-8",
+        "PYTHONUNBUFFERED=1",
+      ],
+      "files": {
+        "directory": "CONTAINERS/site/private/files",
+        "env": {},
+        "files": [
+          {
+            "content": [
+              "worker_processes auto;
+    pid nginx.pid;
+    worker_shutdown_timeout 10s;
+    events { worker_connections 1024; }
+    http {
+      access_log /dev/stdout;
+      server_tokens off;
+      client_body_temp_path body;
+      proxy_temp_path proxy;
+      fastcgi_temp_path fastcgi;
+      uwsgi_temp_path uwsgi;
+      scgi_temp_path scgi;
+      client_max_body_size 1048576;
+      types {
+        text/html html; text/css css; text/javascript js mjs; application/json json map; image/svg+xml svg;
+        image/png png; image/x-icon ico; image/webp webp; font/woff2 woff2; text/plain txt; application/wasm wasm;
+      }
+      default_type application/octet-stream;
+      map $http_upgrade $connection_upgrade { default upgrade; '' ''; }
+      server {
+        listen 0.0.0.0:3000;
+        location = /__engineroom { access_log off; add_header Engineroom-Owner "lab/test"; return 204; }
+        root "/app/dist";
+        location /assets/ { add_header Cache-Control "public, max-age=31536000, immutable"; }
+        location / { try_files $uri $uri/ /index.html; add_header Cache-Control "no-cache"; }
+      }
+    }
+    ",
+            ],
+            "mode": "0600",
+            "path": "nginx.conf",
+          },
+        ],
+        "home": "CONTAINERS/site",
+        "service": "site",
+      },
+      "hosts": {},
+      "image": "engineroom-lab-test/pages:HASH",
+      "memoryMiB": 256,
+      "name": "test-site",
+      "ports": [
+        {
+          "external": 3000,
+          "internal": 3000,
+          "ip": "127.0.0.1",
+        },
+      ],
+      "readOnly": true,
+      "restart": "unless-stopped",
+      "service": "site",
+      "stopGraceSeconds": 10,
+      "stopSignal": "SIGQUIT",
+      "user": "101:101",
+      "volumes": [],
+      "workingDir": "/app",
+    }
+  `));
+
+  it("of its own Dockerfile still runs our nginx, on the pages in /app/dist", () => {
+    const pages = source("/home/me/lab/pages", "node", { dockerfile: true });
+    const { entrypoint, command, user, files } = contained({}, { ...context, sources: new Map([["./pages", pages]]) });
+    expect([entrypoint, command, user]).toEqual([contained().entrypoint, contained().command, "101:101"]);
+    expect(files).toEqual(contained().files);
+  });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { readable, serviceOf } from "#tests/support/stack.ts";
+import { containerOf, context, readable, serviceOf } from "#tests/support/stack.ts";
 
 const plan = (settings: object = {}) =>
   readable(
@@ -120,4 +120,97 @@ describe("an argument follows", () => {
   ])("%s", (_setting, settings, part) => expect(argv(settings)).toContain(part));
 
   it("threads are the server's own choice where nobody says", () => expect(argv({})).not.toContain("--threads"));
+});
+
+describe("in a container", () => {
+  const contained = (settings: object = {}, bytes = 0) =>
+    containerOf(
+      {
+        models: { gemma: { file: "sub/gemma.gguf" }, vision: { file: "/m/v.gguf", mmproj: "/p/p.gguf" } },
+        services: { chat: { kind: "llama-server", model: "gemma", ...settings } },
+      },
+      "chat",
+      { ...context, bytesOf: () => bytes },
+    );
+
+  it("has this plan", () =>
+    expect(contained()).toMatchInlineSnapshot(`
+    {
+      "binds": {
+        "/models": "CACHE/models/sub",
+      },
+      "capabilities": [],
+      "check": {
+        "alias": "gemma",
+        "contextSize": 4096,
+        "kind": "llama-server",
+        "url": "http://127.0.0.1:8081",
+      },
+      "command": [
+        "--model",
+        "/models/gemma.gguf",
+        "--alias",
+        "gemma",
+        "--host",
+        "0.0.0.0",
+        "--port",
+        "8081",
+        "--ctx-size",
+        "4096",
+        "--parallel",
+        "1",
+      ],
+      "entrypoint": [
+        "/app/llama-server",
+      ],
+      "environment": [
+        "ENGINEROOM_SERVICE=chat",
+        "ENGINEROOM_STACK=test",
+        "HOME=/tmp",
+        "LANG=C.UTF-8",
+        "PYTHONUNBUFFERED=1",
+      ],
+      "hosts": {},
+      "image": "llama:1",
+      "memoryMiB": 2335,
+      "name": "test-chat",
+      "ports": [
+        {
+          "external": 8081,
+          "internal": 8081,
+          "ip": "127.0.0.1",
+        },
+      ],
+      "readOnly": true,
+      "restart": "unless-stopped",
+      "service": "chat",
+      "stopGraceSeconds": 30,
+      "stopSignal": "SIGTERM",
+      "user": "1000:1000",
+      "volumes": [],
+    }
+  `));
+
+  it("has the directory of a projector, too", () => {
+    const { binds, command } = contained({ model: "vision" });
+    expect(binds).toEqual({ "/models": "/m", "/mmproj": "/p" });
+    expect(command.join(" ")).toMatch(/^--model \/models\/v\.gguf .* --mmproj \/mmproj\/p\.gguf$/);
+  });
+
+  it("has its template among its files", () => {
+    const { binds, command, files } = contained({ chatTemplate: "{{ x }}" });
+    expect(binds["/run/engineroom"]).toBe("CONTAINERS/chat/private/files");
+    expect(command.slice(-2)).toEqual(["--chat-template-file", "/run/engineroom/chat-template.jinja"]);
+    expect(files?.files).toEqual([{ path: "chat-template.jinja", mode: "0600", content: ["{{ x }}"] }]);
+  });
+
+  it.each([
+    ["of an empty model: the server and 4096 tokens", 4096, 0, Math.ceil(4096 * 0.32 + 1024)],
+    ["of 10 GiB: a fifth more than the weights", 4096, 10 * 2 ** 30, Math.ceil(1.2 * 10 * 1024 + 4096 * 0.32 + 1024)],
+    ["of a long context", 100_000, 0, 33_024],
+  ])("has room %s", (_what, contextSize, bytes, mebibytes) =>
+    expect(contained({ contextSize }, bytes).memoryMiB).toBe(mebibytes),
+  );
+
+  it("runs as the account that may read the models", () => expect(contained().user).toBe(context.accountIds));
 });

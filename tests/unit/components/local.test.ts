@@ -16,10 +16,9 @@ const sources = new Map([
 const loaded = loadStack(raw, { ...context, sources });
 
 describe("Pulumi.local.yaml", () => {
-  it("has no problem and no salt", () => {
+  it("has no problem", () => {
     expect(problems).toEqual([]);
     expect("problems" in loaded ? loaded.problems : []).toEqual([]);
-    expect(file.salt).toBe(false);
   });
 
   it("is this stack", () => {

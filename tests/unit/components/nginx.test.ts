@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { networkPlan } from "#stack/containers.ts";
 import { printable } from "#stack/text.ts";
-import { readable, serviceOf } from "#tests/support/stack.ts";
+import { containerOf, context, readable, serviceOf } from "#tests/support/stack.ts";
 
 const web = { kind: "web", command: ["serve"] };
 const plan = (settings: object = {}) =>
@@ -152,3 +153,158 @@ it("is asked at loopback where it listens everywhere", () =>
     check: { url: "http://127.0.0.1:80/__engineroom" },
     outputs: { url: ["http://127.0.0.1:80"] },
   }));
+
+describe("in a container", () => {
+  const contained = (settings: object = {}, api: object = {}) =>
+    containerOf(
+      {
+        services: {
+          api: { ...web, build: "./app", ...api },
+          off: { ...web, enabled: false },
+          edge: { kind: "nginx", routes: { "/": "${api.url}" }, ...settings },
+        },
+      },
+      "edge",
+    );
+  const confOf = (settings: object = {}, api: object = {}) =>
+    printable(contained(settings, api).files?.files[0]?.content ?? []);
+
+  it("has this plan", () =>
+    expect(contained()).toMatchInlineSnapshot(`
+    {
+      "binds": {
+        "/run/engineroom": "CONTAINERS/edge/private/files",
+      },
+      "capabilities": [],
+      "check": {
+        "header": {
+          "name": "Engineroom-Owner",
+          "value": "lab/test",
+        },
+        "kind": "http",
+        "status": 204,
+        "url": "http://127.0.0.1:8080/__engineroom",
+      },
+      "command": [
+        "-p",
+        "/tmp/",
+        "-c",
+        "/run/engineroom/nginx.conf",
+        "-e",
+        "stderr",
+        "-g",
+        "daemon off;",
+      ],
+      "entrypoint": [
+        "nginx",
+      ],
+      "environment": [
+        "ENGINEROOM_SERVICE=edge",
+        "ENGINEROOM_STACK=test",
+        "HOME=/tmp",
+        "LANG=C.UTF-8",
+        "PYTHONUNBUFFERED=1",
+      ],
+      "files": {
+        "directory": "CONTAINERS/edge/private/files",
+        "env": {},
+        "files": [
+          {
+            "content": [
+              "worker_processes auto;
+    pid nginx.pid;
+    worker_shutdown_timeout 10s;
+    events { worker_connections 1024; }
+    http {
+      access_log /dev/stdout;
+      server_tokens off;
+      client_body_temp_path body;
+      proxy_temp_path proxy;
+      fastcgi_temp_path fastcgi;
+      uwsgi_temp_path uwsgi;
+      scgi_temp_path scgi;
+      client_max_body_size 16777216;
+      types {
+        text/html html; text/css css; text/javascript js mjs; application/json json map; image/svg+xml svg;
+        image/png png; image/x-icon ico; image/webp webp; font/woff2 woff2; text/plain txt; application/wasm wasm;
+      }
+      default_type application/octet-stream;
+      map $http_upgrade $connection_upgrade { default upgrade; '' ''; }
+      resolver 127.0.0.11 valid=1s ipv6=off;
+      upstream api_8000 { zone api_8000 64k; server api:8000 resolve max_fails=0; }
+      server {
+        listen 0.0.0.0:8080;
+        location = /__engineroom { access_log off; add_header Engineroom-Owner "lab/test"; return 204; }
+        location / {
+          proxy_pass http://api_8000;
+          proxy_http_version 1.1;
+          proxy_set_header Host $host;
+          proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+          proxy_set_header X-Forwarded-Proto $scheme;
+          proxy_set_header Upgrade $http_upgrade;
+          proxy_set_header Connection $connection_upgrade;
+          proxy_buffering off;
+          proxy_connect_timeout 2s;
+          proxy_read_timeout 3600s;
+          proxy_send_timeout 3600s;
+        }
+      }
+    }
+    ",
+            ],
+            "mode": "0600",
+            "path": "nginx.conf",
+          },
+        ],
+        "home": "CONTAINERS/edge",
+        "service": "edge",
+      },
+      "hosts": {},
+      "image": "nginx:1",
+      "memoryMiB": 256,
+      "name": "test-edge",
+      "ports": [
+        {
+          "external": 8080,
+          "internal": 8080,
+          "ip": "127.0.0.1",
+        },
+      ],
+      "readOnly": true,
+      "restart": "unless-stopped",
+      "service": "edge",
+      "stopGraceSeconds": 10,
+      "stopSignal": "SIGQUIT",
+      "user": "101:101",
+      "volumes": [],
+    }
+  `));
+
+  it("asks the engine's name server for a container, again and again", () => {
+    const conf = confOf({ routes: { "/": "${api.url}", "/api/": "${api.url}/v1/" } });
+    expect(conf.match(/^ *(resolver|upstream) .*$/gm)).toEqual([
+      "  resolver 127.0.0.11 valid=1s ipv6=off;",
+      "  upstream api_8000 { zone api_8000 64k; server api:8000 resolve max_fails=0; }",
+    ]);
+    expect(conf.match(/proxy_pass .*;/g)).toEqual(["proxy_pass http://api_8000;", "proxy_pass http://api_8000/v1/;"]);
+  });
+
+  it("finds this host in the hosts file, which no name server reads", () => {
+    const conf = confOf({}, { in: "host" });
+    expect(conf.match(/^ *(resolver|upstream) .*$/gm)).toEqual(["  resolver 127.0.0.11 valid=1s ipv6=off;"]);
+    expect(conf).toContain("proxy_pass http://host.docker.internal:8000;");
+    const { gateway } = networkPlan(context.places, {});
+    expect(contained({}, { in: "host" }).hosts).toEqual({ "host.docker.internal": gateway });
+  });
+
+  it("passes a target on that is no service", () =>
+    expect(confOf({ routes: { "/": "https://example.org" } })).toContain("proxy_pass https://example.org;"));
+
+  it("has no place for a target that is switched off", () =>
+    expect(confOf({ routes: { "/": "${off.url?}" } })).not.toContain("proxy_pass"));
+
+  it("is published where it is told, and listens everywhere inside", () => {
+    expect(contained({ address: "0.0.0.0", port: 80 }).ports).toEqual([{ ip: "0.0.0.0", external: 80, internal: 80 }]);
+    expect(confOf({ address: "192.0.2.7", port: 80 })).toContain("listen 0.0.0.0:80;");
+  });
+});

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { readable, serviceOf } from "#tests/support/stack.ts";
+import { containerOf, readable, serviceOf } from "#tests/support/stack.ts";
 
 const plan = (settings: object = {}) => {
   const { files, ...rest } = readable(
@@ -198,3 +198,117 @@ it("lets nobody in but the owner's account by the socket, and nobody without a p
 
 it("starts by a script that is the same for all: what differs comes in variables", () =>
   expect(plan({ port: 6000, database: "shop", user: "owner" }).files["start.sh"]).toEqual(plan().files["start.sh"]));
+
+describe("in a container", () => {
+  const contained = (settings: object = {}) => {
+    const { files, ...rest } = containerOf({ services: { db: { kind: "postgres", ...settings } } }, "db");
+    const texts = Object.fromEntries((files?.files ?? []).map(({ path, content }) => [path, content]));
+    return { ...rest, files: { ...files, files: texts } };
+  };
+
+  it("has this plan", () => {
+    const { files, ...rest } = contained();
+    const { "start.sh": script, ...others } = files.files;
+    expect({ ...rest, files: { ...files, files: others } }).toMatchInlineSnapshot(`
+      {
+        "binds": {
+          "/run/engineroom": "CONTAINERS/db/private/files",
+        },
+        "capabilities": [],
+        "check": {
+          "database": "app",
+          "host": "127.0.0.1",
+          "kind": "postgres",
+          "passwordFile": "CONTAINERS/db/private/files/password",
+          "port": 5432,
+          "user": "app",
+        },
+        "command": [
+          "/run/engineroom/start.sh",
+        ],
+        "entrypoint": [
+          "/bin/sh",
+        ],
+        "environment": [
+          "ENGINEROOM_SERVICE=db",
+          "ENGINEROOM_STACK=test",
+          "HOME=/tmp",
+          "LANG=C.UTF-8",
+          "PGBIN=/usr/lib/postgresql/18/bin",
+          "PGDATA=/var/lib/postgresql/pgdata",
+          "PGDATABASE_WANTED=app",
+          "PGHOME=/run/engineroom",
+          "PGLISTEN=0.0.0.0",
+          "PGMAXCONNECTIONS=100",
+          "PGPORT=5432",
+          "PGSHAREDBUFFERS=131072kB",
+          "PGSOCKETS=/tmp",
+          "PGUSER_WANTED=app",
+          "PYTHONUNBUFFERED=1",
+        ],
+        "files": {
+          "directory": "CONTAINERS/db/private/files",
+          "env": {},
+          "files": {
+            "password": [
+              {
+                "as": "plain",
+                "secret": "db.password",
+              },
+            ],
+            "pg_hba.conf": [
+              "local all postgres peer map=owner
+      local all all reject
+      host all all samenet scram-sha-256
+      ",
+            ],
+            "pg_ident.conf": [
+              "owner postgres postgres
+      ",
+            ],
+            "role.sql": [
+              "DO 'BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = ''app'') THEN CREATE ROLE "app"; END IF; END'
+      ALTER ROLE "app" LOGIN PASSWORD '",
+              {
+                "as": "sql",
+                "secret": "db.password",
+              },
+              "'
+      ",
+            ],
+          },
+          "home": "CONTAINERS/db",
+          "service": "db",
+        },
+        "hosts": {},
+        "image": "postgres:18",
+        "memoryMiB": 1184,
+        "name": "test-db",
+        "ports": [
+          {
+            "external": 5432,
+            "internal": 5432,
+            "ip": "127.0.0.1",
+          },
+        ],
+        "readOnly": true,
+        "restart": "unless-stopped",
+        "service": "db",
+        "stopGraceSeconds": 60,
+        "stopSignal": "SIGINT",
+        "user": "999:999",
+        "volumes": [
+          {
+            "kept": true,
+            "name": "test-db",
+            "target": "/var/lib/postgresql",
+          },
+        ],
+      }
+    `);
+    expect(script).toEqual(plan().files["start.sh"]);
+  });
+
+  it("has room for its connections", () =>
+    expect(contained({ maxConnections: 20, sharedBuffers: "1GiB" }).memoryMiB).toBe(1024 + 20 * 8 + 256));
+});

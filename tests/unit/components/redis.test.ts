@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { printable } from "#stack/text.ts";
-import { readable, serviceOf } from "#tests/support/stack.ts";
+import { containerOf, readable, serviceOf } from "#tests/support/stack.ts";
 
 const plan = (settings: object = {}) =>
   readable(serviceOf({ secrets: { r: { env: "R" } }, services: { broker: { kind: "redis", ...settings } } }, "broker"));
@@ -138,4 +138,111 @@ describe("redis.conf", () => {
       /maxmemory 64000000\nmaxmemory-policy allkeys-lfu\nappendonly no\nsave ""\n$/,
     ));
   it("listens on loopback only", () => expect(conf({ port: 7000 })).toMatch(/^bind 127\.0\.0\.1\nport 7000\n/));
+});
+
+describe("in a container", () => {
+  const contained = (settings: object = {}) =>
+    containerOf({ services: { broker: { kind: "redis", ...settings } } }, "broker");
+
+  it("has this plan", () =>
+    expect(contained()).toMatchInlineSnapshot(`
+    {
+      "binds": {
+        "/run/engineroom": "CONTAINERS/broker/private/files",
+      },
+      "capabilities": [],
+      "check": {
+        "host": "127.0.0.1",
+        "kind": "redis",
+        "passwordFile": "CONTAINERS/broker/private/files/password",
+        "policy": "noeviction",
+        "port": 6379,
+      },
+      "command": [
+        "/run/engineroom/redis.conf",
+      ],
+      "entrypoint": [
+        "valkey-server",
+      ],
+      "environment": [
+        "ENGINEROOM_SERVICE=broker",
+        "ENGINEROOM_STACK=test",
+        "HOME=/tmp",
+        "LANG=C.UTF-8",
+        "PYTHONUNBUFFERED=1",
+      ],
+      "files": {
+        "directory": "CONTAINERS/broker/private/files",
+        "env": {},
+        "files": [
+          {
+            "content": [
+              "bind 0.0.0.0
+    port 6379
+    dir "/data"
+    aclfile "/run/engineroom/users.acl"
+    maxmemory 268435456
+    maxmemory-policy noeviction
+    appendonly yes
+    ",
+            ],
+            "mode": "0600",
+            "path": "redis.conf",
+          },
+          {
+            "content": [
+              "user default on #",
+              {
+                "as": "sha256",
+                "secret": "broker.password",
+              },
+              " ~* &* +@all
+    ",
+            ],
+            "mode": "0600",
+            "path": "users.acl",
+          },
+          {
+            "content": [
+              {
+                "as": "plain",
+                "secret": "broker.password",
+              },
+            ],
+            "mode": "0600",
+            "path": "password",
+          },
+        ],
+        "home": "CONTAINERS/broker",
+        "service": "broker",
+      },
+      "hosts": {},
+      "image": "valkey:8",
+      "memoryMiB": 576,
+      "name": "test-broker",
+      "ports": [
+        {
+          "external": 6379,
+          "internal": 6379,
+          "ip": "127.0.0.1",
+        },
+      ],
+      "readOnly": true,
+      "restart": "unless-stopped",
+      "service": "broker",
+      "stopGraceSeconds": 30,
+      "stopSignal": "SIGTERM",
+      "user": "999:999",
+      "volumes": [
+        {
+          "kept": true,
+          "name": "test-broker",
+          "target": "/data",
+        },
+      ],
+    }
+  `));
+
+  it("has no volume as a cache, which keeps nothing", () => expect(contained({ role: "cache" }).volumes).toEqual([]));
+  it("has room to write its log anew", () => expect(contained({ maxMemory: "1GiB" }).memoryMiB).toBe(2 * 1024 + 64));
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { readable, serviceOf } from "#tests/support/stack.ts";
+import { containerOf, readable, serviceOf } from "#tests/support/stack.ts";
 
 const plan = (settings: object = {}) =>
   readable(
@@ -96,4 +96,134 @@ describe("a setting changes the plan", () => {
     ],
     ["env", { env: { A: "x", N: 5, B: true } }, { env: { A: ["x"], N: ["5"], B: ["true"] } }],
   ])("%s", (_what, settings, expected) => expect(plan(settings)).toMatchObject(expected));
+});
+
+describe("in a container", () => {
+  const contained = (settings: object = {}) =>
+    containerOf(
+      {
+        services: {
+          api: {
+            kind: "web",
+            build: "./app",
+            command: ["serve", "--host", "${self.listen}", "--port", "${self.port}"],
+            ...settings,
+          },
+        },
+      },
+      "api",
+    );
+
+  it("has this plan", () =>
+    expect(contained()).toMatchInlineSnapshot(`
+    {
+      "binds": {},
+      "capabilities": [],
+      "check": {
+        "kind": "http",
+        "url": "http://127.0.0.1:8000/health",
+      },
+      "command": [
+        "--host",
+        "0.0.0.0",
+        "--port",
+        "8000",
+      ],
+      "entrypoint": [
+        "serve",
+      ],
+      "environment": [
+        "ENGINEROOM_SERVICE=api",
+        "ENGINEROOM_STACK=test",
+        "HOME=/tmp",
+        "LANG=C.UTF-8",
+        "PYTHONUNBUFFERED=1",
+      ],
+      "hosts": {},
+      "image": "engineroom-lab-test/app:HASH",
+      "memoryMiB": 1024,
+      "name": "test-api",
+      "ports": [
+        {
+          "external": 8000,
+          "internal": 8000,
+          "ip": "127.0.0.1",
+        },
+      ],
+      "readOnly": true,
+      "restart": "unless-stopped",
+      "service": "api",
+      "stopGraceSeconds": 10,
+      "stopSignal": "SIGTERM",
+      "user": "10001:10001",
+      "volumes": [],
+      "workingDir": "/app",
+    }
+  `));
+
+  it("of somebody's own image is left what that was made with", () =>
+    expect(contained({ build: undefined, image: "ghcr.io/me/app:1" })).toMatchInlineSnapshot(`
+      {
+        "binds": {},
+        "capabilities": [
+          "CAP_CHOWN",
+          "CAP_DAC_OVERRIDE",
+          "CAP_FOWNER",
+          "CAP_SETGID",
+          "CAP_SETUID",
+        ],
+        "check": {
+          "kind": "http",
+          "url": "http://127.0.0.1:8000/health",
+        },
+        "command": [
+          "--host",
+          "0.0.0.0",
+          "--port",
+          "8000",
+        ],
+        "entrypoint": [
+          "serve",
+        ],
+        "environment": [
+          "ENGINEROOM_SERVICE=api",
+          "ENGINEROOM_STACK=test",
+          "HOME=/tmp",
+          "LANG=C.UTF-8",
+          "PYTHONUNBUFFERED=1",
+        ],
+        "hosts": {},
+        "image": "ghcr.io/me/app:1",
+        "memoryMiB": 1024,
+        "name": "test-api",
+        "ports": [
+          {
+            "external": 8000,
+            "internal": 8000,
+            "ip": "127.0.0.1",
+          },
+        ],
+        "readOnly": false,
+        "restart": "unless-stopped",
+        "service": "api",
+        "stopGraceSeconds": 10,
+        "stopSignal": "SIGTERM",
+        "volumes": [],
+      }
+    `));
+
+  it.each<[string, object, object]>([
+    ["port", { port: 9000 }, { ports: [{ ip: "127.0.0.1", external: 9000, internal: 9000 }] }],
+    ["cwd, below the application", { cwd: "sub" }, { workingDir: "/app/sub" }],
+    ["cwd", { cwd: "/srv" }, { workingDir: "/srv" }],
+    ["runAs", { runAs: "5:6" }, { user: "5:6" }],
+    ["readOnly", { readOnly: false }, { readOnly: false }],
+    ["capabilities", { capabilities: ["CAP_NET_RAW"] }, { capabilities: ["CAP_NET_RAW"] }],
+    ["memory", { memory: "64MiB" }, { memoryMiB: 64 }],
+    ["cpus", { cpus: 1.5 }, { cpus: 1.5 }],
+    ["containerName", { containerName: "my-api" }, { name: "my-api" }],
+    ["restart", { restart: "on-failure" }, { restart: "on-failure" }],
+    ["no restart", { restart: "no" }, { restart: "no" }],
+    ["stop", { stopSignal: "INT", stopGrace: "2500ms" }, { stopSignal: "SIGINT", stopGraceSeconds: 3 }],
+  ])("a setting changes it: %s", (_what, settings, expected) => expect(contained(settings)).toMatchObject(expected));
 });
