@@ -55,7 +55,7 @@ export function imageBuildPlan(
   const kind = source.dockerfile ? "dockerfile" : source.kind;
   const dockerfile = { dockerfile: "", python: pythonImage(base), node: nodeImage(base) }[kind];
   const hash = createHash("sha256").update(`${source.hash}\n${dockerfile}`).digest("hex").slice(0, 12);
-  const repository = `engineroom-${places.id}-${places.stack}/${name}`.toLowerCase();
+  const repository = `${repositoryName(`engineroom-${places.id}-${places.stack}`)}/${repositoryName(name)}`;
   return {
     key: `${name}-${hash}`,
     kind,
@@ -66,6 +66,13 @@ export function imageBuildPlan(
     dockerfile,
   };
 }
+
+/** A part of an image's name: a directory may be called `My App`. */
+const repositoryName = (name: string): string =>
+  name
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, "-")
+    .replace(/^-|-$/g, "") || "application";
 
 /**
  * The host's certificates are there while packages are fetched, and in no layer: this host may sit behind a proxy that

@@ -49,10 +49,19 @@ const logPath = z.string().regex(/^(?!.*\s[;#])[^\p{Cc}]+$/u, "a path without ` 
 
 const place = z.enum(["host", "container"]);
 
+/** Without bits set beyond its own: with 16 of them the third number is 0. */
+function isSubnet(text: string): boolean {
+  const [, address = "", bits = ""] = /^((?:\d{1,3}\.){3}0)\/(1[6-9]|2[0-4])$/.exec(text) ?? [];
+  const [a = 256, b = 256, c = 256] = address.split(".").map(Number);
+  return Math.max(a, b, c) < 256 && c % 2 ** (24 - Number(bits)) === 0;
+}
+
 /** As the engine takes it for containers and volumes. */
 const engineName = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{1,127}$/, "a name of letters, digits and `_.-`, a letter or digit first");
+
+const CPUS = "a number of CPUs, such as 1.5";
 
 /** What every kind has, jobs too. */
 export const baseSettings = {
@@ -73,7 +82,7 @@ export const baseSettings = {
   /** Most memory that it may use: enforced on a container, watched on the host. Default in a container: a kind's own. */
   memory: size.optional(),
   /** Most CPUs that its container may use, such as 1.5. */
-  cpus: z.number().positive().max(1024).optional(),
+  cpus: z.number(CPUS).positive(CPUS).max(1024, CPUS).optional(),
   /** Name of its container. Default: `<stack>-<name>`. */
   containerName: engineName.optional(),
 };
@@ -149,10 +158,7 @@ export const stackSettings = z.strictObject({
   /** Name of the network that the stack's containers share. Default: `engineroom-<stack>`. */
   networkName: engineName.optional(),
   /** Addresses of that network. Default: one that follows from the stack's owner. */
-  subnet: z
-    .string()
-    .regex(/^(\d{1,3}\.){3}0\/(1[6-9]|2[0-4])$/, "a subnet of 16 to 24 bits that ends with 0, such as 10.77.1.0/24")
-    .optional(),
+  subnet: z.string().refine(isSubnet, "a network's own address and 16 to 24 bits, such as 10.77.1.0/24").optional(),
 });
 
 export const modelSettings = z.strictObject({

@@ -8,7 +8,7 @@ const linesOf = (raw: RawStack): readonly string[] => problemsOf(raw).map(proble
 /** Services beside one that is right. */
 const beside = (services: Record<string, unknown>): RawStack => ({ services: { ok: web, ...services } });
 const withKey = (extra: Record<string, unknown>): RawStack => ({ services: { web: { ...web, ...extra } } });
-const KINDS = "postgres, redis, llama-server, nginx, web, frontend, dramatiq-worker, job, process";
+const KINDS = "postgres, redis, llama-server, ollama, nginx, web, frontend, dramatiq-worker, job, process";
 const WEB_KEYS =
   "kind, in, enabled, required, needs, env, logFile, memory, cpus, containerName, errorLog, restart, ready, " +
   "stopSignal, stopGrace, pidFile, port, build, image, runAs, readOnly, capabilities, cwd, command, health";
@@ -113,6 +113,15 @@ describe("settings and models", () => {
         'settings.id: expected at most 31 lower-case letters, digits and hyphens, got `"My Lab"`. Fix: correct settings.id [STACK_VALUE]',
       ],
     ],
+    ...["10.77.1.0/16", "10.77.1.5/24", "300.1.1.0/24", "10.0.0.0/8", "10.77.1.0", "10.77.1.0/25"].map(
+      (subnet): Case => [
+        `a subnet ${subnet}`,
+        { settings: { subnet } },
+        [
+          `settings.subnet: expected a network's own address and 16 to 24 bits, such as 10.77.1.0/24, got \`"${subnet}"\`. Fix: correct settings.subnet [STACK_VALUE]`,
+        ],
+      ],
+    ),
     [
       "where nothing can run",
       { settings: { in: "vm" } },
@@ -236,6 +245,53 @@ describe("a key of a service", () => {
       "a port in quotes",
       withKey({ port: "80" }),
       ['services.web.port: expected a port 1-65535, got `"80"`. Fix: write it without quotes: 80 [STACK_VALUE]'],
+    ],
+    [
+      "no CPU",
+      withKey({ cpus: 0 }),
+      [
+        "services.web.cpus: expected a number of CPUs, such as 1.5, got `0`. Fix: correct services.web.cpus [STACK_VALUE]",
+      ],
+    ],
+    [
+      "CPUs in quotes",
+      withKey({ cpus: "1.5" }),
+      [
+        'services.web.cpus: expected a number of CPUs, such as 1.5, got `"1.5"`. Fix: write it without quotes: 1.5 [STACK_VALUE]',
+      ],
+    ],
+    [
+      "an image with a space",
+      withKey({ image: "my app" }),
+      [
+        'services.web.image: expected an image\'s name, such as `ghcr.io/me/app:1.2@sha256:…`, got `"my app"`. Fix: correct services.web.image [STACK_VALUE]',
+      ],
+    ],
+    [
+      "an account instead of its number",
+      withKey({ runAs: "root" }),
+      [
+        'services.web.runAs: expected a user id, or `uid:gid`, in quotes, got `"root"`. Fix: correct services.web.runAs [STACK_VALUE]',
+      ],
+    ],
+    [
+      "an account without quotes",
+      withKey({ runAs: 1000 }),
+      ["services.web.runAs: expected a text, got `1000`. Fix: write it in quotes [STACK_VALUE]"],
+    ],
+    [
+      "a capability in short",
+      withKey({ capabilities: ["NET_ADMIN"] }),
+      [
+        'services.web.capabilities.0: expected a capability, such as `CAP_NET_BIND_SERVICE`, got `"NET_ADMIN"`. Fix: correct services.web.capabilities.0 [STACK_VALUE]',
+      ],
+    ],
+    [
+      "a container's name with a slash",
+      withKey({ containerName: "a/b" }),
+      [
+        'services.web.containerName: expected a name of letters, digits and `_.-`, a letter or digit first, got `"a/b"`. Fix: correct services.web.containerName [STACK_VALUE]',
+      ],
     ],
     [
       "no command",
