@@ -1,5 +1,5 @@
 import type { NetworkPlan, PlannedPort, ServicePlan } from "#stack/plan.ts";
-import { LOOPBACK, type KindPlan, type PlanContext } from "./kind.ts";
+import type { KindPlan, PlanContext } from "./kind.ts";
 
 /** Name of the service that brings a stack's containers to its host services; no other may have it. */
 export const RELAY = "relay";
@@ -52,5 +52,5 @@ stream {
   proxy_socket_keepalive on;
   allow ${subnet};
   deny all;
-${targets.map(({ host, port }) => `  server { listen ${gateway}:${port}; proxy_pass ${host === LOOPBACK ? LOOPBACK : host}:${port}; }\n`).join("")}}
+${targets.map(({ host, port }) => `  server { listen ${gateway}:${port}; proxy_pass ${host}:${port}; }\n`).join("")}}
 `;
