@@ -9,6 +9,7 @@ import { withLock } from "#setup/lock.ts";
 import { fetchModel, hasModel, modelPath, seconds } from "#setup/models.ts";
 import { nginx } from "#setup/nginx.ts";
 import { node } from "#setup/node.ts";
+import { ollama } from "#setup/ollama.ts";
 import type { Part } from "#setup/part.ts";
 import { makeHostPlaces } from "#setup/places.ts";
 import { postgres } from "#setup/postgres.ts";
@@ -42,6 +43,7 @@ const parts: Readonly<Record<ToolName, Part>> = {
   nginx,
   "llama-server": llamaServer,
   "docker-plugin": dockerPlugin,
+  ollama,
 };
 
 /**

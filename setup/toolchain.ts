@@ -5,13 +5,26 @@ import { UserError } from "#cli/errors.ts";
 import { makeAtomic } from "#setup/atomic.ts";
 import { type Source, sources as allSources } from "#setup/context.ts";
 import { withLock } from "#setup/lock.ts";
-import { buildDockerPlugin, buildPrograms } from "#setup/toolchain/build.ts";
+import { buildDockerPlugin, buildOllama, buildPrograms } from "#setup/toolchain/build.ts";
 import { hostToolchain } from "#setup/toolchain/host.ts";
 import { isExecutable } from "#setup/path.ts";
 import { dockerProgram, isComplete } from "#setup/toolchain/layout.ts";
-import { downloadDockerPlugin, downloadPrograms, type Release, releases } from "#setup/toolchain/release.ts";
-import { dockerKey, sourcesKey } from "#setup/toolchain/sources.ts";
-import { checkPackages, commandVersion, dockerFix, dockerVersion, pulumiVersion } from "#setup/toolchain/versions.ts";
+import {
+  downloadDockerPlugin,
+  downloadOllama,
+  downloadPrograms,
+  type Release,
+  releases,
+} from "#setup/toolchain/release.ts";
+import { dockerKey, ollamaKey, sourcesKey } from "#setup/toolchain/sources.ts";
+import {
+  checkPackages,
+  commandVersion,
+  dockerFix,
+  dockerVersion,
+  ollamaVersion,
+  pulumiVersion,
+} from "#setup/toolchain/versions.ts";
 
 /** What runs Pulumi programs. */
 export interface Toolchain {
@@ -79,11 +92,7 @@ export function findToolchain(options: FindOptions): Promise<Toolchain & { reado
 
 /** Like {@link findToolchain} for the docker plugin, which only stacks with containers need. */
 export function findDockerPlugin(options: FindOptions): Promise<{ readonly path: string; readonly source: Source }> {
-  const make = (source: Source, key: string, work: (root: string) => Promise<void>) => async () => {
-    const file = (root: string) => join(root, dockerProgram);
-    const about = { source, docker: dockerVersion };
-    return { path: file(await makeOnce(options, `docker-${key}`, about, (root) => isExecutable(file(root)), work)) };
-  };
+  const make = program(options, { docker: dockerVersion }, dockerProgram);
   return firstOf(options, `docker plugin ${dockerVersion}`, dockerFix, {
     official: make("official", officialKey([releases.docker], options.env), (root) =>
       downloadDockerPlugin(root, options),
@@ -91,6 +100,25 @@ export function findDockerPlugin(options: FindOptions): Promise<{ readonly path:
     packages: make("packages", dockerKey(), async (root) =>
       buildDockerPlugin(root, { ...options, go: await options.go() }),
     ),
+  });
+}
+
+/** Like {@link findDockerPlugin} for Ollama, which runs as a service. */
+export function findOllama(options: FindOptions): Promise<{ readonly path: string; readonly source: Source }> {
+  const make = program(options, { ollama: ollamaVersion }, "bin/ollama");
+  const fix = `install Ollama ${ollamaVersion} or newer yourself: https://ollama.com/download`;
+  return firstOf(options, `ollama ${ollamaVersion}`, fix, {
+    official: make("official", officialKey([releases.ollama], options.env), (root) => downloadOllama(root, options)),
+    packages: make("packages", ollamaKey(), async (root) => buildOllama(root, { ...options, go: await options.go() })),
+  });
+}
+
+/** Makes one program, in a directory of its own that its name and a key give. */
+function program(options: FindOptions, about: Readonly<Record<string, string>>, file: string) {
+  const name = Object.keys(about).join("-");
+  const isThere = (root: string) => isExecutable(join(root, file));
+  return (source: Source, key: string, work: (root: string) => Promise<void>) => async () => ({
+    path: join(await makeOnce(options, `${name}-${key}`, { source, ...about }, isThere, work), file),
   });
 }
 

@@ -1,10 +1,18 @@
-import { chmodSync, copyFileSync, mkdirSync, readdirSync } from "node:fs";
+import { chmodSync, copyFileSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { execa } from "execa";
 import { UserError } from "#cli/errors.ts";
 import { commandPlugin, dockerProgram } from "#setup/toolchain/layout.ts";
-import { cliModule, commandModule, dockerModule, dynamicScripts } from "#setup/toolchain/sources.ts";
-import { commandVersion, dockerVersion, pulumiVersion } from "#setup/toolchain/versions.ts";
+import { copyHeaders } from "#setup/toolchain/headers.ts";
+import {
+  cliModule,
+  commandModule,
+  dockerModule,
+  dynamicScripts,
+  ollamaModule,
+  processorLevel,
+} from "#setup/toolchain/sources.ts";
+import { commandVersion, dockerVersion, ollamaVersion, pulumiVersion } from "#setup/toolchain/versions.ts";
 
 interface GoBuild {
   /** What the lines of the report say. */
@@ -15,6 +23,8 @@ interface GoBuild {
   /** The variable that holds the program's version, and its value. */
   readonly version: readonly [variable: string, value: string];
   readonly tags?: string;
+  /** Directory of headers for its C++; absent: it has none, and no C compiler is used. */
+  readonly headers?: string;
 }
 
 export interface BuildOptions {
@@ -76,6 +86,21 @@ export async function buildDockerPlugin(root: string, options: BuildOptions): Pr
   });
 }
 
+/** Builds Ollama below `root`, for the CPU alone: `bin/ollama`. */
+export async function buildOllama(root: string, options: BuildOptions): Promise<void> {
+  const headers = join(root, "include");
+  await copyHeaders(headers, options.go, goEnvironment(options.cacheDir));
+  await goBuild(options, {
+    name: `ollama ${ollamaVersion}`,
+    module: ollamaModule,
+    packages: ["github.com/ollama/ollama"],
+    output: join(root, "bin", "ollama"),
+    version: ["github.com/ollama/ollama/version.Version", ollamaVersion],
+    headers,
+  });
+  rmSync(headers, { recursive: true });
+}
+
 function copyScripts(bin: string): void {
   for (const name of readdirSync(dynamicScripts)) {
     copyFileSync(join(dynamicScripts, name), join(bin, name));
@@ -103,7 +128,7 @@ async function goBuild(options: BuildOptions, build: GoBuild, cancelSignal?: Abo
   }, lifeSignMs);
   const result = await execa(options.go, [...args, ...build.packages], {
     cwd: build.module,
-    env: goEnvironment(options.cacheDir),
+    env: { ...goEnvironment(options.cacheDir), ...(build.headers && compilerEnvironment(build.headers)) },
     stdin: "ignore",
     all: true,
     reject: false,
@@ -128,6 +153,18 @@ function seconds(started: number): string {
 export function explainBuild(name: string, output: string): string {
   const tail = output.trim().split("\n").slice(-tailLines);
   return `${name}: expected \`go build\` to succeed, got:\n${tail.map((line) => `  ${line}`).join("\n")}\n`;
+}
+
+/** The C++ library goes into the program, so that it runs where there is none, as in an image. */
+function compilerEnvironment(headers: string): NodeJS.ProcessEnv {
+  const flags = `-O2 -march=${processorLevel()}`;
+  return {
+    CGO_ENABLED: "1",
+    CGO_CPPFLAGS: `-I${headers}`,
+    CGO_CFLAGS: flags,
+    CGO_CXXFLAGS: flags,
+    CGO_LDFLAGS: "-O2 -static-libstdc++ -static-libgcc",
+  };
 }
 
 function goEnvironment(cacheDir: string): NodeJS.ProcessEnv {

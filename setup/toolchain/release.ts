@@ -1,12 +1,14 @@
 import { createHash } from "node:crypto";
 import { open } from "node:fs/promises";
-import { mkdirSync, rmSync } from "node:fs";
+import { createReadStream, mkdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { createZstdDecompress } from "node:zlib";
 import { execa } from "execa";
 import { EnvHttpProxyAgent, fetch, type Response } from "undici";
 import { UserError } from "#cli/errors.ts";
 import { commandPlugin } from "#setup/toolchain/layout.ts";
-import { commandVersion, dockerVersion, pulumiVersion } from "#setup/toolchain/versions.ts";
+import { commandVersion, dockerVersion, ollamaVersion, pulumiVersion } from "#setup/toolchain/versions.ts";
 
 /** One archive that a project publishes, and the file beside it that lists the sums of a release's archives. */
 export interface Release {
@@ -38,6 +40,12 @@ export const releases = {
     variable: "ENGINEROOM_PULUMI_DOCKER_URL",
     base: `https://github.com/pulumi/pulumi-docker/releases/download/v${dockerVersion}`,
   },
+  ollama: {
+    archive: "ollama-linux-amd64.tar.zst",
+    sums: "sha256sum.txt",
+    variable: "ENGINEROOM_OLLAMA_URL",
+    base: `https://github.com/ollama/ollama/releases/download/v${ollamaVersion}`,
+  },
 } as const satisfies Readonly<Record<string, Release>>;
 
 /** What an unreachable host may cost, all its answers together. */
@@ -61,6 +69,11 @@ export function downloadPrograms(root: string, options: DownloadOptions): Promis
 /** Downloads, checks and unpacks the docker plugin in `root`. */
 export function downloadDockerPlugin(root: string, options: DownloadOptions): Promise<void> {
   return downloadReleases(options, [{ release: releases.docker, dir: root, tarOptions: [] }]);
+}
+
+/** Downloads, checks and unpacks Ollama below `root`: `bin/` and `lib/`. */
+export function downloadOllama(root: string, options: DownloadOptions): Promise<void> {
+  return downloadReleases(options, [{ release: releases.ollama, dir: root, tarOptions: [] }]);
 }
 
 interface Download {
@@ -118,9 +131,20 @@ async function obtain(
   mkdirSync(dir, { recursive: true });
   const file = join(dir, release.archive);
   await save(url, file, sum, dispatcher);
-  await execa("tar", ["--extract", "--gzip", "--no-same-owner", "--file", file, "--directory", dir, ...tarOptions]);
+  await unpack(file, dir, tarOptions);
   rmSync(file);
   options.report(`toolchain: ${release.archive} in ${((performance.now() - started) / 1000).toFixed(1)} s`);
+}
+
+async function unpack(archive: string, dir: string, tarOptions: readonly string[]): Promise<void> {
+  const extract = ["--extract", "--no-same-owner", "--directory", dir, ...tarOptions];
+  if (!archive.endsWith(".zst")) {
+    await execa("tar", [...extract, "--gzip", "--file", archive]);
+    return;
+  }
+  // Hardly any host has zstd, whose program tar would call.
+  const tar = execa("tar", [...extract, "--file", "-"]);
+  await Promise.all([pipeline(createReadStream(archive), createZstdDecompress(), tar.stdin), tar]);
 }
 
 async function save(url: string, file: string, sum: string, dispatcher: EnvHttpProxyAgent): Promise<void> {

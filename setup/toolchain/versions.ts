@@ -12,6 +12,9 @@ export const dockerVersion = "5.2.0";
 /** How people install it themselves. */
 export const dockerFix = `pulumi plugin install resource docker v${dockerVersion}`;
 
+/** Later ones run models in a llama-server beside them, which Go alone does not build. */
+export const ollamaVersion = "0.17.4";
+
 const pins = {
   "@pulumi/pulumi": pulumiVersion,
   "@pulumi/command": commandVersion,
