@@ -45,6 +45,15 @@ export type Check =
       readonly contextSize: number;
       readonly apiKeyFile?: string;
     }
+  /** Its models are there, and the first one did a unit of work: a token, or an embedding. */
+  | {
+      readonly kind: "ollama";
+      readonly url: string;
+      /** With their tags. */
+      readonly models: readonly string[];
+      /** Least share of a loaded model that must lie in the memory of a GPU, 0 to 1. */
+      readonly minVramShare?: number;
+    }
   /** A broker connection owned by the service's own process tree, and a fresh heartbeat. */
   | ({
       readonly kind: "dramatiq-worker";

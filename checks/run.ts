@@ -4,6 +4,9 @@ import type { Check, Probe, WaitPolicy, WaitReport } from "#checks/check.ts";
 import { waitUntilFinal } from "#checks/wait.ts";
 import type { WaitOptions } from "#checks/wait.ts";
 
+/** Long enough to load a large model: Ollama gives up loading when nobody waits for the answer any more. */
+export const OLLAMA_ATTEMPT_MS = 300_000;
+
 /** What a check needs to know about the service beyond its own JSON. */
 export interface ProbeContext {
   /** PIDs of the service's own processes, its first one first; empty when none runs. */
@@ -25,6 +28,8 @@ export function probeOf(check: Check, context: ProbeContext = {}): Probe {
       return async (signal) => (await import("#checks/redis.ts")).probeRedis(check, signal);
     case "llama-server":
       return async (signal) => (await import("#checks/llama-server.ts")).probeLlamaServer(check, signal, context.quick);
+    case "ollama":
+      return async (signal) => (await import("#checks/ollama.ts")).probeOllama(check, signal, context.quick);
     case "dramatiq-worker":
       return async (signal) =>
         (await import("#checks/dramatiq-worker.ts")).probeDramatiqWorker(check, signal, context.processTree);

@@ -12,7 +12,7 @@ import type { ImageName } from "#setup/image-references.ts";
 import { setUp, setUpModel } from "#setup/setup.ts";
 import type { ToolName } from "#setup/tools.ts";
 import { stackFileName } from "#stack/file.ts";
-import type { StackPlan } from "#stack/plan.ts";
+import { modelFilesOf, type StackPlan } from "#stack/plan.ts";
 import { problemReport } from "#stack/problems.ts";
 
 /** A stack whose tools are there. */
@@ -101,7 +101,7 @@ function imagesOf({ services, imageBuilds }: StackPlan): readonly ImageName[] {
 
 /** Models that set-up knows where to get, and that the stack looks for in the cache. */
 function modelsOf(opened: Opened | undefined, { host }: Selected): readonly string[] {
-  const wanted = (opened?.plan.services ?? []).flatMap((service) => service.model?.path ?? []);
+  const wanted = (opened?.plan.services ?? []).flatMap(modelFilesOf).map(({ path }) => path);
   const cached = wanted.filter((path) => dirname(path) === join(host.cacheDir, "models")).map((path) => basename(path));
   return modelFiles.filter((file) => cached.includes(file));
 }

@@ -4,6 +4,7 @@ import { frontend } from "./frontend/plan.ts";
 import { job } from "./job/plan.ts";
 import { llamaServer } from "./llama-server/plan.ts";
 import { nginx } from "./nginx/plan.ts";
+import { ollama } from "./ollama/plan.ts";
 import { postgres } from "./postgres/plan.ts";
 import { process } from "./process/plan.ts";
 import { redis } from "./redis/plan.ts";
@@ -14,6 +15,7 @@ export const catalog: Readonly<Record<string, Kind>> = {
   postgres,
   redis,
   "llama-server": llamaServer,
+  ollama,
   nginx,
   web,
   frontend,

@@ -1,8 +1,8 @@
 import type { z } from "zod";
 import type { Check } from "#checks/check.ts";
 import type { CommonSettings } from "#stack/schema.ts";
-import type { Address, BuildPlan, ModelPlan, Place, PlannedFile, ServicePlan } from "#stack/plan.ts";
-import type { Problem } from "#stack/problems.ts";
+import type { Address, BuildPlan, ModelPlan, Place, PlannedFile, ServedModel, ServicePlan } from "#stack/plan.ts";
+import { didYouMean, type Problem } from "#stack/problems.ts";
 import type { StackPlaces } from "#stack/places.ts";
 import type { Text } from "#stack/text.ts";
 import type { ImageName } from "#setup/image-references.ts";
@@ -51,6 +51,7 @@ export interface KindPlan {
   readonly directories?: readonly string[];
   readonly tools?: readonly ToolName[];
   readonly model?: ModelPlan;
+  readonly serves?: readonly ServedModel[];
   /** Absent: a job, whose end is its readiness. */
   readonly check?: Check;
   readonly readyTimeoutMs: number;
@@ -114,3 +115,15 @@ export const httpOutputs = ({ host, port }: Address): Readonly<Record<string, Te
   port: [String(port)],
   url: [`http://${host}:${port}`],
 });
+
+/** A setting names a model that nobody declared. */
+export function undeclaredModel(model: string, where: string, context: PlanContext): Problem {
+  const declared = [...context.models.keys()];
+  return {
+    code: "MODEL_UNDECLARED",
+    where,
+    expected: `a model of engineroom:models (${declared.join(", ") || "none is declared"})`,
+    got: `\`${model}\``,
+    fix: didYouMean(model, declared) ?? `declare it: engineroom:models: { ${model}: { file: … } }`,
+  };
+}

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
+import type { ListedModel } from "#checks/ollama.ts";
 import { doneFile } from "#stack/load.ts";
 import { filesDir } from "#stack/containers.ts";
 import type { StackPlaces } from "#stack/places.ts";
@@ -58,6 +59,8 @@ export interface ServiceSeen {
   readonly container?: ContainerSeen;
   /** One that has its name and is not of this stack. */
   readonly stranger?: ContainerSummary;
+  /** Models that its server lists; undefined where none answers. */
+  readonly models?: readonly ListedModel[];
   /** What Ready noted of the container that it proved. */
   readonly noted?: ContainerNote;
 }
@@ -79,7 +82,11 @@ export interface DoneMark {
 
 export async function observe(plan: StackPlan, engineHost: string): Promise<Observation> {
   const { places } = plan;
-  const [{ seen, programs }, engine] = await Promise.all([lookAtSupervisor(places), engineState(plan, engineHost)]);
+  const [{ seen, programs }, engine, models] = await Promise.all([
+    lookAtSupervisor(places),
+    engineState(plan, engineHost),
+    listedModels(plan),
+  ]);
   const containers = await ourContainers(plan, engine, engineHost);
   return {
     supervisor: seen,
@@ -90,9 +97,16 @@ export async function observe(plan: StackPlan, engineHost: string): Promise<Obse
         const own = service.in === "host" ? processSeen(service, places) : containerSeen(service, places, engine);
         const done = service.run === "job" ? markOf<DoneMark>(doneFile(places, service), "data") : undefined;
         const container = containers.get(service.name);
+        const listed = models.get(service.name);
         return [
           service.name,
-          { ...own, ...(program && { program }), ...(done && { done }), ...(container && { container }) },
+          {
+            ...own,
+            ...(program && { program }),
+            ...(done && { done }),
+            ...(container && { container }),
+            ...(listed && { models: listed }),
+          },
         ];
       }),
     ),
@@ -103,6 +117,19 @@ export async function observe(plan: StackPlan, engineHost: string): Promise<Obse
         .map((build) => build.key),
     ]),
   };
+}
+
+/** What a server on this host has, it says at once; one that does not is not waited for. */
+const LIST_MS = 1000;
+
+async function listedModels({ services }: StackPlan): Promise<ReadonlyMap<string, readonly ListedModel[]>> {
+  const asked = services.map(async ({ name, check, serves }) => {
+    if (check?.kind !== "ollama" || !serves) return [];
+    const { listModels } = await import("#checks/ollama.ts");
+    const models = await listModels(check.url, AbortSignal.timeout(LIST_MS));
+    return models ? [[name, models] as const] : [];
+  });
+  return new Map((await Promise.all(asked)).flat());
 }
 
 function processSeen(service: ServicePlan, places: StackPlaces): ServiceSeen {

@@ -67,6 +67,13 @@ export function checkWords(check: Check): string {
       return `set a key and read it on ${check.host}:${check.port}, eviction policy ${check.policy}`;
     case "llama-server":
       return `${check.url} generates a token with ${check.alias}, context ${check.contextSize}`;
+    case "ollama": {
+      const [first] = check.models;
+      const vram = check.minVramShare === undefined ? "" : `, ${check.minVramShare * 100} % of it on a GPU`;
+      return first === undefined
+        ? `${check.url} lists its models`
+        : `${check.url} has ${check.models.join(", ")}, and ${first} does a unit of work${vram}`;
+    }
     case "dramatiq-worker":
       return `${check.processes === 1 ? "a process of its own consumes" : `${check.processes} processes of its own consume`} from ${check.host}:${check.port}`;
     case "tcp":

@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 
 /** Modules of this folder that carry out a dynamic resource. */
-type Implementation = "ready" | "model-file" | "generated-secret";
+type Implementation = "ready" | "model-file" | "ollama-model" | "generated-secret";
 
 /**
  * The text that stands in the state and runs in the provider's process: a constant that names a module. What it names

@@ -19,7 +19,8 @@ export async function update(_id: string, _olds: ModelFileInputs, inputs: ModelF
   return { outs: await prove(inputs) };
 }
 
-async function prove(inputs: ModelFileInputs) {
+/** Waits until the file is whole, at rest, and has the declared content. */
+export async function prove(inputs: ModelFileInputs): Promise<ModelFileInputs & { readonly detail: string }> {
   const progress = progressOf(inputs.progressUrn);
   using interrupt = watchInterrupt();
   const report = await waitUntilFinal(

@@ -2,7 +2,7 @@ import { rmdirSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Probe, WaitReport } from "#checks/check.ts";
 import { explain, redact } from "#checks/explain.ts";
-import { probeOf } from "#checks/run.ts";
+import { OLLAMA_ATTEMPT_MS, probeOf } from "#checks/run.ts";
 import { programTree, programUptime, whileRunning } from "#checks/supervised.ts";
 import { waitUntilFinal } from "#checks/wait.ts";
 import { readJson, readTail } from "#observe/records.ts";
@@ -11,19 +11,21 @@ import { keepCompiled } from "./compile-cache.ts";
 import { watchInterrupt } from "./interrupt.ts";
 import { progressOf } from "./progress.ts";
 
-/** A model server under load may need long for its first token. */
-const ATTEMPT_MS = 15_000;
+/** A model server under load may need long for its first token, and Ollama loads its model only then. */
+const attemptMs = ({ check }: ReadyInputs): number => (check?.kind === "ollama" ? OLLAMA_ATTEMPT_MS : 15_000);
+/** What is told of a service that failed and is not required. */
+export const NOT_READY = "not ready";
 /** A wait shorter than this needs no words, and a display that only appends must not drown in them. */
 const WORDS_EVERY_MS = 2000;
 
 export async function create(inputs: ReadyInputs) {
-  return { id: inputs.service, outs: await wait(inputs) };
+  return { id: inputs.service, outs: await prove(inputs) };
 }
 
 export async function update(id: string, olds: ReadyInputs, inputs: ReadyInputs) {
   // It has become a process of this host: what was noted of its container is no more.
   if ("container" in olds && !("container" in inputs)) await forget(id, olds);
-  return { outs: await wait(inputs) };
+  return { outs: await prove(inputs) };
 }
 
 /** What was noted of a container goes with it; a process's own directory is its maker's. */
@@ -46,7 +48,8 @@ function removeIfEmpty(directory: string): void {
   }
 }
 
-async function wait(inputs: ReadyInputs) {
+/** Waits until a service works; of one that is not required a failure is a warning. */
+export async function prove(inputs: ReadyInputs): Promise<ReadyInputs & { readonly detail: string }> {
   const report = await waitForReady(inputs);
   keepCompiled();
   if (report.outcome.status === "ready") return { ...inputs, detail: report.outcome.detail };
@@ -57,7 +60,7 @@ async function wait(inputs: ReadyInputs) {
   const words = redact(told, secretsOf(inputs));
   if (inputs.required || report.cancelled) throw new Error(words);
   progressOf(inputs.progressUrn, true)(`${words}\n  (required: false, so the others go on)`);
-  return { ...inputs, detail: "not ready" };
+  return { ...inputs, detail: NOT_READY };
 }
 
 async function logOf(inputs: ReadyInputs): Promise<readonly string[]> {
@@ -80,7 +83,7 @@ async function waitForReady(inputs: ReadyInputs): Promise<WaitReport> {
   using interrupt = watchInterrupt();
   return await waitUntilFinal(
     probe,
-    { timeoutMs: inputs.timeoutMs, attemptMs: ATTEMPT_MS },
+    { timeoutMs: inputs.timeoutMs, attemptMs: attemptMs(inputs) },
     {
       signal: interrupt.signal,
       onPending: ({ reason }, elapsedMs) => {

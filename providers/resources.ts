@@ -10,6 +10,8 @@ export type ReadyInputs = (OnHost | InContainer) & {
   readonly timeoutMs: number;
   /** Changes whenever the service was started anew; what it waits for is then proven again. A container's is its id. */
   readonly token: string;
+  /** When each of its models was brought: one that was brought again is proven again. */
+  readonly models?: readonly string[];
   /** Its own URN, where its progress is shown; `urn` itself is reserved. */
   readonly progressUrn: string;
 };
@@ -70,6 +72,46 @@ export interface ModelFileInputs {
 export class ModelFile extends DynamicResource {
   constructor(name: string, inputs: ModelFileInputs, opts: pulumi.CustomResourceOptions) {
     super({ module: "model-file", type: "ModelFile" }, name, { ...inputs, detail: undefined }, opts);
+  }
+}
+
+/** What an Ollama server is to have. */
+export interface OllamaModelInputs {
+  /** The proof that the server answers, which is waited for first. */
+  readonly server: ReadyInputs;
+  readonly url: string;
+  readonly model: OllamaModelSpec;
+  /** False: it goes when its resource does. */
+  readonly kept: boolean;
+  /** Where hashes of model files are remembered. */
+  readonly cacheFile: string;
+  /** As of {@link ModelFileInputs}; empty for a model that is pulled. */
+  readonly stamp: string;
+  /** Why it must be brought again. */
+  readonly drift: string;
+}
+
+export interface OllamaModelSpec {
+  /** With its tag. */
+  readonly name: string;
+  /** Absent: it is pulled. */
+  readonly file?: Pick<ModelFileInputs, "path" | "sha256" | "mmproj" | "missing" | "stableSeconds">;
+  readonly template?: string;
+  readonly system?: string;
+}
+
+/** Done when a running Ollama has a model. */
+export class OllamaModel extends DynamicResource {
+  /** When it was brought, or found to be there. */
+  declare readonly madeAt: pulumi.Output<string>;
+
+  constructor(
+    name: string,
+    inputs: Readonly<Record<keyof OllamaModelInputs, unknown>>,
+    opts: pulumi.CustomResourceOptions,
+  ) {
+    const outputs = { digest: undefined, madeAt: undefined };
+    super({ module: "ollama-model", type: "OllamaModel" }, name, { ...inputs, ...outputs }, opts);
   }
 }
 

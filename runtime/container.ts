@@ -2,11 +2,11 @@ import type { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { LABEL } from "#observe/docker.ts";
 import { DockerResource } from "#providers/docker.ts";
-import { Ready, urnBelow } from "#providers/resources.ts";
 import { secretsOfFiles, specHash, type ContainerSpec, type FilesPlan } from "./container-spec.ts";
 import { runPlan } from "./command.ts";
 import { driftText } from "./drift.ts";
 import type { MakerArgs } from "./process.ts";
+import { proveService } from "./proof.ts";
 import { secretInput } from "./secrets.ts";
 
 export interface ContainerArgs extends MakerArgs {
@@ -21,28 +21,19 @@ export function runContainer(
   parent: pulumi.ComponentResource,
   componentType: string,
 ): pulumi.Resource {
-  const { plan, spec, context, dependsOn } = args;
+  const { plan, spec, context } = args;
   const files = spec.files && writeFiles(spec.files, args, parent);
   const container = makeContainer(args, files, parent);
-  const name = `${plan.name}-ready`;
-  return new Ready(
-    name,
-    {
-      service: plan.name,
-      required: plan.required,
-      ...(plan.check && { check: plan.check }),
-      timeoutMs: plan.readyTimeoutMs,
-      token: container.id,
-      container: {
-        home: `${context.places.containersDir}/${plan.name}`,
-        spec: specHash(spec),
-        ...(spec.volumes[0] && { volume: spec.volumes[0].name }),
-        ...(spec.job && { job: spec.job }),
-      },
-      progressUrn: urnBelow(componentType, "Ready", name),
+  const where = {
+    token: container.id,
+    container: {
+      home: `${context.places.containersDir}/${plan.name}`,
+      spec: specHash(spec),
+      ...(spec.volumes[0] && { volume: spec.volumes[0].name }),
+      ...(spec.job && { job: spec.job }),
     },
-    { parent, dependsOn: [...dependsOn] },
-  );
+  };
+  return proveService(args, where, parent, componentType);
 }
 
 function writeFiles(

@@ -1,8 +1,8 @@
 import type * as pulumi from "@pulumi/pulumi";
 import type { ServicePlan } from "#stack/plan.ts";
-import { Ready, urnBelow } from "#providers/resources.ts";
 import { runPlan } from "./command.ts";
 import { planText, secretNames, serviceHome, type HostContext, type HostPlan } from "./host-plan.ts";
+import { proveService } from "./proof.ts";
 import { secretInput } from "./secrets.ts";
 
 /** What both makers are given. */
@@ -12,6 +12,8 @@ export interface MakerArgs {
   /** Values of the plan's secret holes, by name. */
   readonly secrets: ReadonlyMap<string, pulumi.Output<string>>;
   readonly drift: string | undefined;
+  /** Why models must be brought again, by their names. */
+  readonly modelDrift: ReadonlyMap<string, string>;
   /** What must be ready or done before it starts. */
   readonly dependsOn: readonly pulumi.Resource[];
 }
@@ -28,24 +30,15 @@ export function runProcess(
 ): pulumi.Resource {
   const { plan, context } = args;
   const command = runCommand(args, parent);
-  const { check } = plan;
-  if (check === undefined) return command;
-  const name = `${plan.name}-ready`;
-  return new Ready(
-    name,
-    {
-      service: plan.name,
-      required: plan.required,
-      check,
-      timeoutMs: plan.readyTimeoutMs,
-      token: command.stdout,
-      socket: context.places.supervisorSocket,
-      home: serviceHome(context.places, plan.name),
-      logFile: plan.logFile,
-      progressUrn: urnBelow(componentType, "Ready", name),
-    },
-    { parent },
-  );
+  if (plan.check === undefined) return command;
+  const where = {
+    token: command.stdout,
+    socket: context.places.supervisorSocket,
+    home: serviceHome(context.places, plan.name),
+    logFile: plan.logFile,
+  };
+  // Its token comes from the process, which waited for what they depend on.
+  return proveService({ ...args, dependsOn: [] }, where, parent, componentType);
 }
 
 function runCommand({ plan, hostPlan, context, secrets, drift, dependsOn }: ProcessArgs, parent: pulumi.Resource) {

@@ -29,7 +29,8 @@ export async function registerStack(world: World): Promise<void> {
     const reason = drift.services.get(service.name);
     const hostPlan = world.hostPlans.get(service.name);
     const spec = world.containerSpecs.get(service.name);
-    const common = { plan: service, context, secrets, drift: reason };
+    const modelDrift = drift.models.get(service.name) ?? new Map<string, string>();
+    const common = { plan: service, context, secrets, drift: reason, modelDrift };
     const make: ServiceArgs["make"] = (dependsOn, parent, type) => {
       if (hostPlan) return runProcess({ ...common, hostPlan, dependsOn }, parent, type);
       if (spec && engine && runContainer) {
@@ -47,6 +48,7 @@ export async function registerStack(world: World): Promise<void> {
     });
     if (reason !== undefined && reason !== NOT_HERE)
       void pulumi.log.warn(`${service.name}: ${reason}; up puts it right`, component);
+    for (const [model, why] of modelDrift) void pulumi.log.warn(`${service.name}: model ${model}: ${why}`, component);
     ready.set(service.name, component.ready);
     component.urn.apply(() => answered.resolve(undefined));
   }

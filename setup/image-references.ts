@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { readJson } from "#observe/records.ts";
 
 /** Images that services in containers run on, or are built on. */
-export const imageNames = ["postgres", "redis", "nginx", "llama-server", "python", "node"] as const;
+export const imageNames = ["postgres", "redis", "nginx", "llama-server", "ollama", "python", "node"] as const;
 export type ImageName = (typeof imageNames)[number];
 
 /** `registry`: the official ones, by tag and digest; `packages`: stand-ins that set-up builds (docs/images.md). */

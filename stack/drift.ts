@@ -1,3 +1,4 @@
+import { findModel } from "#checks/ollama.ts";
 import { changesIn, type ContainerSeen } from "#observe/docker.ts";
 import type { Observation, ServiceSeen } from "#observe/observe.ts";
 import type { ServicePlan, StackPlan } from "./plan.ts";
@@ -7,6 +8,8 @@ export interface Drift {
   readonly supervisor: string | undefined;
   readonly services: ReadonlyMap<string, string>;
   readonly builds: ReadonlyMap<string, string>;
+  /** Of models that a running server is given, by service and model. */
+  readonly models: ReadonlyMap<string, ReadonlyMap<string, string>>;
   readonly network: string | undefined;
   /** Containers of ours that no state may know. */
   readonly leftovers: string | undefined;
@@ -47,8 +50,22 @@ export function findDrift(plan: StackPlan, seen: Observation, planHashes: Readon
         .filter((build) => !seen.builds.has(build.key))
         .map((build) => [build.key, NOT_HERE]),
     ),
+    models: new Map(
+      plan.services.flatMap((service) => {
+        const missing = missingModels(service, seen);
+        return missing.size === 0 ? [] : [[service.name, missing] as const];
+      }),
+    ),
     ...engineDrift(plan, seen),
   };
+}
+
+/** Of a server that does not answer nothing is said: it is started anew, and its models are looked at then. */
+function missingModels({ name, serves = [] }: ServicePlan, { services }: Observation): ReadonlyMap<string, string> {
+  const there = services.get(name)?.models;
+  if (there === undefined) return new Map();
+  const missing = serves.filter((model) => findModel(there, model.name) === undefined);
+  return new Map(missing.map((model) => [model.name, "the server does not have it; up brings it"]));
 }
 
 function engineDrift(

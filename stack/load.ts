@@ -602,6 +602,7 @@ function completePlan(
     tools: onHost ? (plan.tools ?? []) : [],
     ...(build && { build }),
     ...(plan.model && { model: plan.model }),
+    ...(plan.serves && plan.serves.length > 0 && { serves: plan.serves }),
     ...(plan.check && { check: plan.check }),
     readyTimeoutMs: settings.ready?.timeout ?? plan.readyTimeoutMs,
     restart: settings.restart ?? "no",

@@ -101,6 +101,16 @@ export interface ModelPlan {
   readonly stableSeconds: number;
 }
 
+/** A model that a server is given while it runs: it pulls it by its name, or is sent a file. */
+export interface ServedModel {
+  /** With its tag: `gemma2:2b`. */
+  readonly name: string;
+  /** Absent: it is pulled. */
+  readonly file?: ModelPlan;
+  readonly template?: string;
+  readonly system?: string;
+}
+
 /** How a dependency shows, without the engine, that it may be used: for a start of all services at once. */
 export type StartGate = { readonly port: PlannedPort } | { readonly file: string };
 
@@ -131,7 +141,9 @@ export interface ServicePlan {
   readonly gates: readonly StartGate[];
   readonly tools: readonly ToolName[];
   readonly build?: BuildPlan;
+  /** It reads this file itself. */
   readonly model?: ModelPlan;
+  readonly serves?: readonly ServedModel[];
   /** Absent: a job, whose end is its readiness. */
   readonly check?: Check;
   /** Limit of the wait for the check; of a job: limit of its run. */
@@ -156,6 +168,12 @@ export interface ServicePlan {
   /** What others refer to as `${name.key}`, as this host sees it. */
   readonly outputs: Readonly<Record<string, Text>>;
 }
+
+/** Every model file that the service reads or is sent. */
+export const modelFilesOf = ({ model, serves = [] }: Pick<ServicePlan, "model" | "serves">): readonly ModelPlan[] => [
+  ...(model ? [model] : []),
+  ...serves.flatMap(({ file }) => file ?? []),
+];
 
 /** A secret that the user brings. */
 export type UserSecret =

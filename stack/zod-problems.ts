@@ -166,7 +166,12 @@ function schemaAt(schema: Schema, path: Path): Schema | undefined {
   }, schema);
 }
 
-const keysOf = (schema: Schema | undefined): readonly string[] => Object.keys((schema && bare(schema).shape) ?? {});
+/** Of a union, those of all its members. */
+function keysOf(schema: Schema | undefined): readonly string[] {
+  const { shape, options = [] }: Partial<Def> = schema ? bare(schema) : {};
+  return shape ? Object.keys(shape) : options.flatMap(keysOf);
+}
+
 const membersOf = (union: Schema): readonly Schema[] => bare(union).options ?? [];
 
 function valueAt(root: unknown, path: Path): unknown {

@@ -2,8 +2,7 @@ import { basename, dirname } from "node:path";
 import type { z } from "zod";
 import type { ModelPlan } from "#stack/plan.ts";
 import type { Problem } from "#stack/problems.ts";
-import { didYouMean } from "#stack/problems.ts";
-import { defineKind, httpOutputs, MIB, type KindPlan, type PlanContext } from "../kind.ts";
+import { defineKind, httpOutputs, MIB, undeclaredModel, type KindPlan, type PlanContext } from "../kind.ts";
 import { llamaServerSettings } from "./settings.ts";
 
 const TEMPLATE_FILE = "chat-template.jinja";
@@ -17,7 +16,7 @@ type Settings = z.output<typeof llamaServerSettings>;
 
 function plan(settings: Omit<Settings, "env">, context: PlanContext): KindPlan | Problem {
   const model = context.models.get(settings.model);
-  if (!model) return undeclared(settings.model, context);
+  if (!model) return undeclaredModel(settings.model, `services.${context.name}.model`, context);
   const onHost = context.in === "host";
   const seen = (path: string, mount: string): string => (onHost ? path : `${mount}/${basename(path)}`);
   return {
@@ -61,17 +60,6 @@ function plan(settings: Omit<Settings, "env">, context: PlanContext): KindPlan |
 /** Weights, twice the cache of a large model for each token of the context, and the server itself. */
 const memoryOf = ({ bytes }: ModelPlan, contextSize: number): number =>
   Math.ceil((1.2 * bytes) / MIB + contextSize * CACHE_PER_TOKEN + 1024) * MIB;
-
-function undeclared(model: string, context: PlanContext): Problem {
-  const declared = [...context.models.keys()];
-  return {
-    code: "MODEL_UNDECLARED",
-    where: `services.${context.name}.model`,
-    expected: `a model of engineroom:models (${declared.join(", ") || "none is declared"})`,
-    got: `\`${model}\``,
-    fix: didYouMean(model, declared) ?? `declare it: engineroom:models: { ${model}: { file: … } }`,
-  };
-}
 
 export const llamaServer = defineKind<Settings>({
   settings: llamaServerSettings,

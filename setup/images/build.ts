@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import type { Readable } from "node:stream";
 import { UserError } from "#cli/errors.ts";
 import type { SetupContext } from "#setup/context.ts";
@@ -11,6 +11,7 @@ import { hasImage, type EngineImage } from "#setup/images/engine.ts";
 import { nodeDir, npmPackage, npmPin } from "#setup/images/npm.ts";
 import { contentKey, recipeDir, standInReference } from "#setup/images/stand-ins.ts";
 import { seconds } from "#setup/models.ts";
+import { makeOllama } from "#setup/ollama.ts";
 import { unpackRedis } from "#setup/redis.ts";
 import { unpackWheels } from "#setup/wheels.ts";
 
@@ -40,6 +41,11 @@ const filesOf: Readonly<Record<ImageName, (context: SetupContext) => Promise<rea
     // The wheel holds each library up to three times; programs ask for it by the name with one number.
     const names = readdirSync(dir).filter((name) => /^(llama-server|lib.*\.so\.\d+|lib.*-impl\.so)$/.test(name));
     return [{ dir, names }];
+  },
+  ollama: async (context) => {
+    // The official one keeps what it computes with in libraries for GPUs, of gigabytes.
+    const { path } = await makeOllama(context, ["packages"]);
+    return [{ dir: dirname(path), names: [basename(path)] }];
   },
   python: () => Promise.resolve([]),
   node: async (context) => [

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { ImageName } from "#setup/image-references.ts";
 import { baseKey } from "#setup/images/base.ts";
 import { npmPin } from "#setup/images/npm.ts";
+import { ollamaKey } from "#setup/toolchain/sources.ts";
 import { requirements, shortHash } from "#setup/wheels.ts";
 
 /** The directory of an image's Dockerfile. */
@@ -16,6 +17,7 @@ const pins: Readonly<Record<ImageName, () => string>> = {
   redis: () => requirements("redis"),
   nginx: () => requirements("nginx"),
   "llama-server": () => requirements("llama-server"),
+  ollama: ollamaKey,
   python: () => "",
   node: () => JSON.stringify(npmPin),
 };

@@ -21,13 +21,19 @@ import { wholeStack, type Ground } from "../support/whole-stack.ts";
 const BY_DEFAULT = [
   ...["settings.portOffset", "settings.id", "settings.modelsDir", "models.gemma.sha256", "secrets.token.env"],
   ...["services.db.port", "services.db.database", "services.db.user", "services.db.password"],
-  ...["services.broker.role", "services.chat.model", "services.migrate.command", "services.api.port"],
+  ...[
+    "services.broker.role",
+    "services.chat.model",
+    "services.llm.models",
+    "services.migrate.command",
+    "services.api.port",
+  ],
   ...["services.worker.threads", "services.site.build", "services.edge.routes", "services.tick.health"],
 ];
 const wanted = process.env["ENGINEROOM_TEST_FIELDS"] ?? BY_DEFAULT.join(",");
 
 /** What the kinds listen on by default. */
-const DEFAULT_PORTS = [5432, 6379, 8081, 8000, 3000, 8080];
+const DEFAULT_PORTS = [5432, 6379, 8081, 11434, 8000, 3000, 8080];
 
 /** Names only: the values are known when the stack's directory is. */
 const rows = allFields({ ports: [] } as unknown as Ground);

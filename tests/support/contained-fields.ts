@@ -1,11 +1,25 @@
-import { added, KIND, misplaced, to, type FieldChange, type Rows, type ServiceName } from "./fields.ts";
+import {
+  added,
+  KIND,
+  LLM_MODEL,
+  misplaced,
+  sent,
+  to,
+  type FieldChange,
+  type Rows,
+  type ServiceName,
+} from "./fields.ts";
 import type { Ground } from "./whole-stack.ts";
 
 // As fields.ts, of the stack whose services are all in containers.
 
 /** A container made anew, and the proof of it. */
 const up = (...services: readonly string[]): readonly string[] =>
-  services.flatMap((service) => [`${service}-container`, `${service}-ready`]);
+  services.flatMap((service) => [
+    `${service}-container`,
+    `${service}-ready`,
+    ...(service === "llm" ? [LLM_MODEL] : []),
+  ]);
 /** The same, with other files. */
 const whole = (...services: readonly string[]): readonly string[] =>
   services.flatMap((service) => [`${service}-files`, ...up(service)]);
@@ -28,6 +42,7 @@ const followersOf: Readonly<Record<ServiceName, readonly string[]>> = {
   db: whole("migrate", "api", "worker"),
   broker: whole("api", "worker"),
   chat: up("api", "worker"),
+  llm: [],
   migrate: [],
   api: [...whole("edge"), ...up("tick")],
   site: whole("edge"),
@@ -120,6 +135,23 @@ export const containedFields = (ground: Ground): Readonly<Record<ServiceName, Ro
     chatTemplate: to("{{ messages[0].content }}", ...whole("chat")),
     parallel: to(2, ...up("chat")),
   },
+  llm: {
+    ...common("llm", "db", "INT"),
+    in: onHost("llm", "llm-process", "volume-test-llm"),
+    enabled: to(false, ...up("llm"), "volume-test-llm", "containers"),
+    required: to(false, ...sent),
+    ready: to({ timeout: "99s" }, ...sent),
+    port: to(ground.ports[1], ...up("llm")),
+    models: to([{ from: "gemma", name: "small" }], ...sent, "llm-model-small:latest"),
+    keepAlive: to("forever", ...up("llm")),
+    contextLength: to(512, ...up("llm")),
+    numParallel: to(2, ...up("llm")),
+    maxLoadedModels: to(1, ...up("llm")),
+    flashAttention: to(true, ...up("llm")),
+    kvCacheType: to("q8_0", ...up("llm")),
+    ...data("llm"),
+    data: to("disposable", ...sent),
+  },
   migrate: {
     ...base("migrate"),
     // Its application's image is that of others too.
@@ -181,11 +213,11 @@ export const containedFields = (ground: Ground): Readonly<Record<ServiceName, Ro
   },
 });
 
-const everyContainer = up("db", "broker", "chat", "migrate", "api", "worker", "site", "edge", "tick");
+const everyContainer = up("db", "broker", "chat", "llm", "migrate", "api", "worker", "site", "edge", "tick");
 
 export const containedSettings = (ground: Ground): Rows => ({
   in: { value: "host", changes: [], refused: "STACK_PLACE" },
-  data: to("disposable", "db-ready", "broker-ready"),
+  data: to("disposable", "db-ready", "broker-ready", ...sent),
   networkName: to("other", "network", ...everyContainer),
   subnet: to("10.77.1.0/24", "network", ...everyContainer),
   // Another owner has other places, names and labels; only what is made of content stays.
@@ -193,20 +225,20 @@ export const containedSettings = (ground: Ground): Rows => ({
     "fields-other",
     ...everyContainer,
     ...[...HAS_FILES].map((service) => `${service}-files`),
-    ...["network", "containers", "volume-test-db", "volume-test-broker"],
+    ...["network", "containers", "volume-test-db", "volume-test-broker", "volume-test-llm"],
     ...["image-examples/apps/api", "image-examples/apps/web"],
   ),
   // Inside of the network nobody sees it; tick has its port from the file.
-  portOffset: to(ground.portOffset + 500, ...up("db", "broker", "chat", "api", "site", "edge"), "worker-ready"),
-  modelsDir: to(ground.otherModelsDir, "chat-model", ...up("chat")),
+  portOffset: to(ground.portOffset + 500, ...up("db", "broker", "chat", "llm", "api", "site", "edge"), "worker-ready"),
+  modelsDir: to(ground.otherModelsDir, "chat-model", ...up("chat"), ...sent),
 });
 
 export const containedModel = (ground: Ground): Rows => ({
-  file: to(ground.otherModel, "chat-model", ...up("chat")),
-  sha256: to(ground.modelSha256, "chat-model"),
-  mmproj: to("mmproj.gguf", "chat-model", ...up("chat")),
-  missing: to("wait", "chat-model"),
-  stable: to("1s", "chat-model"),
+  file: to(ground.otherModel, "chat-model", ...up("chat"), ...sent),
+  sha256: to(ground.modelSha256, "chat-model", ...sent),
+  mmproj: to("mmproj.gguf", "chat-model", ...up("chat"), ...sent),
+  missing: to("wait", "chat-model", ...sent),
+  stable: to("1s", "chat-model", ...sent),
 });
 
 /** Other sources of the secret that `tick` gets. */

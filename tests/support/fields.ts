@@ -22,9 +22,11 @@ export type ServiceName = keyof ReturnType<typeof wholeStack>["services"];
 export const to = (value: unknown, ...changes: readonly string[]): FieldChange => ({ value, changes });
 export const added = (more: object) => (value: unknown) => ({ ...(value as object | undefined), ...more });
 
+/** Brought to `llm` once it runs. */
+export const LLM_MODEL = "llm-model-gemma:latest";
 /** What stays up has a process and a proof of it. */
 const up = (...services: readonly string[]): readonly string[] =>
-  services.flatMap((service) => [`${service}-process`, `${service}-ready`]);
+  services.flatMap((service) => [`${service}-process`, `${service}-ready`, ...(service === "llm" ? [LLM_MODEL] : [])]);
 
 export const KIND: FieldRow = { fixed: "it chooses the schema" };
 const NEEDS_ENGINE = "it needs a container engine";
@@ -42,6 +44,7 @@ const followersOf = {
   db: ["migrate-run", ...up("api", "worker")],
   broker: up("api", "worker"),
   chat: up("api", "worker"),
+  llm: [],
   migrate: up("api", "worker"),
   api: up("edge", "tick"),
   site: up("edge"),
@@ -124,6 +127,21 @@ export const serviceFields = (ground: Ground): Readonly<Record<ServiceName, Rows
     parallel: to(2, ...up("chat")),
     in: contained("chat", "chat-process"),
   },
+  llm: {
+    ...common("llm", "db", "INT"),
+    required: to(false, "llm-ready", LLM_MODEL),
+    ready: to({ timeout: "99s" }, "llm-ready", LLM_MODEL),
+    port: to(ground.ports[1], ...up("llm")),
+    models: to([{ from: "gemma", name: "small" }], "llm-ready", LLM_MODEL, "llm-model-small:latest"),
+    keepAlive: to("forever", ...up("llm")),
+    contextLength: to(512, ...up("llm")),
+    numParallel: to(2, ...up("llm")),
+    maxLoadedModels: to(1, ...up("llm")),
+    flashAttention: to(true, ...up("llm")),
+    kvCacheType: to("q8_0", ...up("llm")),
+    in: contained("llm", "llm-process", LLM_MODEL, "volume-test-llm"),
+    ...data("llm"),
+  },
   migrate: {
     kind: KIND,
     in: contained(
@@ -194,11 +212,14 @@ export const serviceFields = (ground: Ground): Readonly<Record<ServiceName, Rows
   },
 });
 
-const everyService = up("db", "broker", "chat", "api", "worker", "site", "edge", "tick");
+const everyService = up("db", "broker", "chat", "llm", "api", "worker", "site", "edge", "tick");
+
+/** It is sent anew, and what it does proven again. */
+export const sent = [LLM_MODEL, "llm-ready"];
 
 export const settingsFields = (ground: Ground): Rows => ({
   in: { value: "container", changes: [], refused: "IMAGE_UNNAMED" },
-  data: to("disposable", ...up("db", "broker")),
+  data: to("disposable", ...up("db", "broker", "llm")),
   // Nothing of this stack is in a container.
   networkName: to("other"),
   subnet: to("10.77.1.0/24"),
@@ -214,16 +235,19 @@ export const settingsFields = (ground: Ground): Rows => ({
     // tick has its port from the file, and follows what it refers to.
     ...everyService,
   ),
-  modelsDir: to(ground.otherModelsDir, "chat-model", ...up("chat")),
+  modelsDir: to(ground.otherModelsDir, "chat-model", ...up("chat"), ...sent),
 });
 
-/** Of the model that `chat` serves. */
+/** Of the model that `chat` serves, and that is sent to `llm`. */
 export const modelFields = (ground: Ground): Rows => ({
-  file: to(ground.otherModel, "chat-model", ...up("chat")),
-  sha256: to(ground.modelSha256, "chat-model"),
-  mmproj: { ...to("mmproj.gguf", "chat-model", ...up("chat")), planOnly: "there is no projector for this model" },
-  missing: to("wait", "chat-model"),
-  stable: to("1s", "chat-model"),
+  file: to(ground.otherModel, "chat-model", ...up("chat"), ...sent),
+  sha256: to(ground.modelSha256, "chat-model", ...sent),
+  mmproj: {
+    ...to("mmproj.gguf", "chat-model", ...up("chat"), ...sent),
+    planOnly: "there is no projector for this model",
+  },
+  missing: to("wait", "chat-model", ...sent),
+  stable: to("1s", "chat-model", ...sent),
 });
 
 /** Every row with its path in the stack. */

@@ -57,6 +57,7 @@ export const noDrift: World["drift"] = {
   supervisor: undefined,
   services: new Map(),
   builds: new Map(),
+  models: new Map(),
   network: undefined,
   leftovers: undefined,
   volumes: new Map(),
@@ -136,9 +137,10 @@ const idOf = (type: string, name: string, inputs: object): string =>
 
 const hashOf = (inputs: object): string => createHash("sha256").update(JSON.stringify(inputs)).digest("hex");
 
-/** A command's token, and a secret's value, are new when what they were made from is. */
+/** A command's token, a secret's value and the time of a model are new when what they were made from is. */
 function outputsOf(type: string, name: string, inputs: object): Record<string, unknown> {
   const hash = hashOf(inputs);
   if (type === "command:local:Command") return { ...inputs, stdout: hash };
+  if (type.endsWith(":OllamaModel")) return { ...inputs, madeAt: hash };
   return type.endsWith(":GeneratedSecret") ? { ...inputs, value: `made for ${name} ${hash}` } : { ...inputs };
 }

@@ -20,6 +20,7 @@ export const tools: Tools = {
   redis: { path: "/opt/valkey/valkey-server", version: "8.1.8", source: "packages" },
   nginx: { path: "/opt/nginx/nginx", version: "1.31.3", source: "packages" },
   "llama-server": { path: "/opt/llama/llama-server", version: "1", source: "packages" },
+  ollama: { path: "/opt/ollama/bin/ollama", version: "0.17.4", source: "packages" },
 };
 
 /** An application at `path`. */
@@ -41,6 +42,7 @@ export const context: LoadContext = {
       redis: "valkey:8",
       nginx: "nginx:1",
       "llama-server": "llama:1",
+      ollama: "ollama:0",
       python: "python:3",
       node: "node:24",
     },

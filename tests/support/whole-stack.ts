@@ -28,6 +28,7 @@ export const wholeStack = (ground: Ground) =>
       db: { kind: "postgres" },
       broker: { kind: "redis" },
       chat: { kind: "llama-server", model: "gemma", contextSize: 512 },
+      llm: { kind: "ollama", models: [{ from: "gemma" }] },
       migrate: {
         kind: "job",
         build: ground.app,

@@ -73,7 +73,7 @@ it("and the program does load it, so that the walk through the imports is known 
   expect(loading(["index.ts", "runtime/program.ts", "runtime/config.ts"], "@pulumi/")).toHaveLength(3));
 
 describe("a provider", () => {
-  const providers = ["ready", "model-file", "generated-secret"].map((name) => `providers/${name}.ts`);
+  const providers = ["ready", "model-file", "ollama-model", "generated-secret"].map((name) => `providers/${name}.ts`);
   it("starts without zod", () => expect(loading(providers, "zod")).toEqual([]));
   it("loads no Pulumi at its start: the process that it runs in has it", () =>
     expect(loading(providers, "@pulumi/")).toEqual([]));
