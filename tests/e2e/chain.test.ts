@@ -1,28 +1,35 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { userInfo } from "node:os";
 import { join } from "node:path";
 import { Client } from "pg";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { processTree } from "#checks/process-tree.ts";
+import { serviceAccount } from "#setup/system-user.ts";
 import { checkout, type Checkout } from "../support/checkout.ts";
 import { drivers, pulumiCommand, type Verb } from "../support/driver.ts";
+import { NOTHING, type Inspected } from "../support/engine.ts";
 import { foreignersStayUntouched } from "../support/foreign.ts";
-import { localChain, type Chain, type Runtime } from "../support/local-chain.ts";
+import { localChain, type Chain } from "../support/local-chain.ts";
+import { noOtherMachine, otherMachine } from "../support/network-namespace.ts";
 import { isAlive, signal } from "../support/processes.ts";
 import { restartAll } from "../support/reboot.ts";
+import { describeCases, itWhere, runtimes } from "../support/runtimes.ts";
 import { testStack, type TestStack } from "../support/test-stack.ts";
 import { until } from "../support/until.ts";
 
 // Does not prove: anything about the model's answer but that there is one.
 
-const runtimes: readonly Runtime[] = ["host"];
-const cases = drivers.flatMap((driver) => runtimes.map((runtime) => ({ driver, runtime })));
+const STACKS = { host: "local", container: "dev" };
+const cases = drivers.flatMap((driver) => runtimes.map((runtime) => ({ driver, runtime, stackFile: STACKS[runtime] })));
 
 foreignersStayUntouched();
 
-describe.each(cases)("stack local by $driver.name, in: $runtime", ({ driver, runtime }) => {
+describeCases(cases, "stack $stackFile by $driver.name", ({ driver, runtime }) => {
   let clone: Checkout;
   let chain: Chain;
   let stack: TestStack;
   let asked: Answer;
+  const [onHost, inContainer] = [itWhere(runtime === "host"), itWhere(runtime === "container")];
 
   beforeAll(async () => {
     clone = checkout();
@@ -38,7 +45,15 @@ describe.each(cases)("stack local by $driver.name, in: $runtime", ({ driver, run
   it("comes up from nothing", async () => {
     const up = await driver.run(stack, "up");
     expect(up.exitCode, up.output).toBe(0);
-    expect(Object.keys(await stack.pids()).sort()).toEqual(["api", "broker", "chat", "db", "edge", "site", "worker"]);
+    expect(Object.keys(await stack.running()).sort()).toEqual([
+      "api",
+      "broker",
+      "chat",
+      "db",
+      "edge",
+      "site",
+      "worker",
+    ]);
   });
 
   it("previews and refreshes without a change", async () => {
@@ -91,7 +106,64 @@ describe.each(cases)("stack local by $driver.name, in: $runtime", ({ driver, run
     expect((await fetch(`${chain.url}${script ?? ""}`)).status).toBe(200);
   });
 
-  it("is repaired after supervisord was killed: what is left of it ends, nothing runs twice", async () => {
+  inContainer("gives its containers no more than they need", async () => {
+    const containers = Object.entries(await stack.containers());
+    const confined = Object.fromEntries(containers.map(([name, container]) => [name, confinementOf(container)]));
+    const all = Object.fromEntries(Object.keys(CONTAINERS).map((name) => [name, CONFINED]));
+    expect(confined).toEqual(all);
+    const own = Object.fromEntries(containers.map(([name, container]) => [name, ownPartOf(container)]));
+    expect(own).toEqual({ ...CONTAINERS, edge: { ...CONTAINERS.edge, inside: [`${chain.port}/tcp`] } });
+    const { owner, projectDir } = stack.places;
+    for (const [name, { Name, Config }] of containers) {
+      expect(Name).toBe(`/${stack.name}-${name}`);
+      expect(Config.Labels).toMatchObject({
+        "engineroom.stack": stack.name,
+        "engineroom.service": name,
+        "engineroom.owner": owner,
+        "engineroom.project": projectDir,
+      });
+    }
+  });
+
+  inContainer("runs no process that could gain a privilege", async () => {
+    const containers = Object.entries(await stack.containers());
+    const running = containers.filter(([, { State }]) => State.Pid > 0);
+    const processes = running.flatMap(([name, { State }]) => processTree(State.Pid).map((pid) => [name, pid] as const));
+    // Each has its init beside its program.
+    expect(processes.length).toBeGreaterThanOrEqual(2 * running.length);
+    expect(Object.fromEntries(processes.map(([name, pid]) => [`${name} ${pid}`, privilegesOf(pid)]))).toEqual(
+      Object.fromEntries(
+        processes.map(([name, pid]) => [
+          `${name} ${pid}`,
+          { uid: CONTAINERS[name as keyof typeof CONTAINERS].user.split(":")[0], capabilities: 0n, gainsNone: "1" },
+        ]),
+      ),
+    );
+  });
+
+  inContainer("publishes its ports on loopback alone", async () => {
+    const bound = Object.values(await stack.containers()).flatMap(({ HostConfig }) =>
+      Object.values(HostConfig.PortBindings ?? {}).flatMap((bindings) => bindings),
+    );
+    expect(bound.map(({ HostIp, HostPort }) => `${HostIp}:${HostPort}`).sort()).toEqual(
+      chain.ports.map((port) => `127.0.0.1:${port}`).sort(),
+    );
+  });
+
+  it.skipIf(noOtherMachine !== undefined)(
+    `is out of reach for another machine (${noOtherMachine ?? "which is a network namespace"})`,
+    async () => {
+      using other = otherMachine();
+      const gateways = Object.values(await stack.containers()).flatMap(({ NetworkSettings }) =>
+        Object.values(NetworkSettings.Networks).map(({ Gateway }) => Gateway),
+      );
+      const hosts = [other.hostAddress, ...new Set(gateways.filter((address) => address !== ""))];
+      const targets = hosts.flatMap((host) => chain.ports.map((port) => ({ host, port })));
+      expect(await other.open(targets)).toEqual([]);
+    },
+  );
+
+  onHost("is repaired after supervisord was killed: what is left of it ends, nothing runs twice", async () => {
     const supervisor = await stack.supervisor();
     const before = stack.processes();
     signal(supervisor, "SIGKILL");
@@ -105,40 +177,104 @@ describe.each(cases)("stack local by $driver.name, in: $runtime", ({ driver, run
   });
 
   it("is ready again after a restart of the machine, all services at once", async () => {
-    const before = await stack.pids();
+    const before = await stack.running();
     await restartAll(stack);
     await until("the whole chain to work", async () => (await healthStatus(chain.url)) === 200, 60_000);
-    const after = await stack.pids();
+    const after = await stack.running();
     expect(Object.keys(after)).toEqual(Object.keys(before));
+    expect(Object.entries(after).filter(([name, start]) => before[name] === start)).toEqual([]);
     const again = await driver.run(stack, "preview", "--expect-no-changes");
     expect(again.exitCode, again.output).toBe(0);
-    expect(await stack.pids()).toEqual(after);
+    expect(await stack.running()).toEqual(after);
   });
 
   it("leaves nothing but kept data after destroy", async () => {
     const destroyed = await driver.run(stack, "destroy");
     expect(destroyed.exitCode, destroyed.output).toBe(0);
     expect(stack.processes()).toEqual([]);
-    const { stackDir, dataDir, servicesDir, logsDir } = stack.places;
-    for (const path of [servicesDir, logsDir, join(stackDir, "programs")]) expect(existsSync(path), path).toBe(false);
-    expect(readdirSync(dataDir).sort()).toEqual(["broker", "db"]);
+    expect(await stack.holdings()).toEqual(NOTHING);
+    const { stackDir, dataDir, servicesDir, logsDir, containersDir } = stack.places;
+    for (const path of [servicesDir, logsDir, containersDir, join(stackDir, "programs")])
+      expect(existsSync(path), path).toBe(false);
+    // Stack dev says that its data is disposable.
+    expect(existsSync(dataDir) ? readdirSync(dataDir).sort() : []).toEqual(runtime === "host" ? ["broker", "db"] : []);
     const { stdout } = await pulumiCommand(stack, "stack", "export");
     expect((JSON.parse(stdout) as Exported).deployment.resources ?? []).toEqual([]);
   });
 
-  it("has the row again after the next up", async () => {
+  onHost("has the row again after the next up", async () => {
     const up = await driver.run(stack, "up");
     expect(up.exitCode, up.output).toBe(0);
     expect(await row(stack, chain, asked.id)).toEqual({ text: asked.text, status: "answered", answer: asked.answer });
     expect(await answerOf(chain.url, asked.id)).toEqual(asked);
   });
 
-  it("goes down again", async () => {
+  onHost("goes down again", async () => {
     const destroyed = await driver.run(stack, "destroy");
     expect(destroyed.exitCode, destroyed.output).toBe(0);
     expect(stack.processes()).toEqual([]);
   });
 });
+
+/** What every container has; the rest is what each has of its own. */
+const CONFINED = {
+  readOnly: true,
+  dropped: ["ALL"],
+  added: null,
+  privileged: false,
+  security: ["no-new-privileges:true"],
+  init: true,
+  limited: true,
+  log: { Type: "json-file", Config: { "max-size": "10m", "max-file": "3" } },
+  namespaces: { ipc: "private", pid: "", uts: "", user: "" },
+  devices: null,
+};
+
+function confinementOf({ HostConfig: host }: Inspected) {
+  return {
+    readOnly: host["ReadonlyRootfs"],
+    dropped: host["CapDrop"],
+    added: host["CapAdd"],
+    privileged: host["Privileged"],
+    security: host["SecurityOpt"],
+    init: host["Init"],
+    limited: Number(host["Memory"]) > 0 && host["Memory"] === host["MemorySwap"],
+    log: host["LogConfig"],
+    namespaces: { ipc: host["IpcMode"], pid: host["PidMode"], uts: host["UTSMode"], user: host["UsernsMode"] },
+    devices: host["Devices"],
+  };
+}
+
+const [APPLICATION, NGINX, ALWAYS, ONCE] = ["10001:10001", "101:101", "unless-stopped", "no"];
+/** Whoever reads the model files on this host. */
+const { uid: READER, gid: READERS } = (process.getuid?.() === 0 ? serviceAccount() : undefined) ?? userInfo();
+const CONTAINERS = {
+  db: { user: "999:999", restart: ALWAYS, inside: ["5432/tcp"] },
+  broker: { user: "999:999", restart: ALWAYS, inside: ["6379/tcp"] },
+  chat: { user: `${READER}:${READERS}`, restart: ALWAYS, inside: ["8081/tcp"] },
+  migrate: { user: APPLICATION, restart: ONCE, inside: [] },
+  api: { user: APPLICATION, restart: ALWAYS, inside: ["8000/tcp"] },
+  worker: { user: APPLICATION, restart: ALWAYS, inside: [] },
+  site: { user: NGINX, restart: ALWAYS, inside: ["3000/tcp"] },
+  edge: { user: NGINX, restart: ALWAYS },
+};
+
+function ownPartOf({ Config, HostConfig }: Inspected) {
+  const { Name: restart } = HostConfig["RestartPolicy"] as { readonly Name: string };
+  return { user: Config.User, restart, inside: Object.keys(HostConfig.PortBindings ?? {}) };
+}
+
+/** As the kernel has it, which is what counts. */
+function privilegesOf(pid: number) {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  const field = (name: string): string => new RegExp(`^${name}:\\s+(\\S+)`, "m").exec(status)?.[1] ?? "";
+  const capabilities = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"].map((name) => BigInt(`0x${field(name)}`));
+  return {
+    uid: field("Uid"),
+    capabilities: capabilities.reduce((all, one) => all | one, 0n),
+    gainsNone: field("NoNewPrivs"),
+  };
+}
 
 interface Answer {
   readonly id: number;
@@ -200,7 +336,7 @@ async function row(stack: TestStack, chain: Chain, id: number): Promise<unknown>
     port: chain.databasePort,
     user: "app",
     database: "app",
-    password: readFileSync(join(stack.places.servicesDir, "db", "password"), "utf8"),
+    password: stack.password("db"),
   });
   await client.connect();
   try {

@@ -1,11 +1,14 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { checkout, type Checkout } from "../support/checkout.ts";
 import { engineroom, preparedPulumi, pulumiCommand } from "../support/driver.ts";
+import { engine, logOf } from "../support/engine.ts";
 import { foreignersStayUntouched } from "../support/foreign.ts";
+import { programsIn } from "../support/light.ts";
 import { localChain, type Chain } from "../support/local-chain.ts";
 import { watchProcesses, type Process } from "../support/processes.ts";
+import { describeCases, runtimes } from "../support/runtimes.ts";
 import { testStack, type Sections, type TestStack } from "../support/test-stack.ts";
 
 // Does not prove: that an application keeps its own secret out of its own log.
@@ -26,19 +29,39 @@ const forms = (word: string): readonly string[] => [
 
 const shows = (text: string, word: string): boolean => forms(word).some((form) => text.includes(form));
 
+/** Files that may hold it, all below directories that nobody else may enter. */
+const HOLDERS = {
+  host: [
+    "stacks/STACK/services/api/launch.json",
+    "stacks/STACK/services/db/launch.json",
+    "stacks/STACK/services/db/password",
+    "stacks/STACK/services/db/role.sql",
+    "stacks/STACK/services/migrate/launch.json",
+    "stacks/STACK/services/worker/launch.json",
+  ],
+  container: [
+    ...["files/env.sh", "launch.json"].map((name) => `containers/STACK/api/private/${name}`),
+    ...["files/password", "files/role.sql", "launch.json"].map((name) => `containers/STACK/db/private/${name}`),
+    ...["files/env.sh", "launch.json"].map((name) => `containers/STACK/migrate/private/${name}`),
+    ...["files/env.sh", "launch.json"].map((name) => `containers/STACK/worker/private/${name}`),
+  ],
+};
+
 /** Services whose DATABASE_URL holds the password. */
 const OWNERS = ["migrate", "api", "worker"].map((name) => `ENGINEROOM_SERVICE=${name}`);
 
 foreignersStayUntouched();
 
-describe("a password that needs quoting everywhere", () => {
+const cases = runtimes.map((runtime) => ({ runtime }));
+
+describeCases(cases, "a password that needs quoting everywhere, in: $runtime", ({ runtime }) => {
   let clone: Checkout;
   let chain: Chain;
   let stack: TestStack;
 
   beforeAll(async () => {
     clone = checkout();
-    chain = await localChain("host");
+    chain = await localChain(runtime);
     stack = testStack(clone, "secrets", chain.sections);
   });
 
@@ -69,6 +92,8 @@ describe("a password that needs quoting everywhere", () => {
     for (const command of commands) said.push((await stack.run(command)).output);
     said.push((await pulumiCommand(stack, "preview", "--json")).output);
     said.push((await pulumiCommand(stack, "stack", "export")).output);
+    expect(Object.keys(await stack.containers())).toHaveLength(runtime === "host" ? 0 : 8);
+    said.push(...(await toldByEngine(stack)));
     expect(watch.looks).toBeGreaterThan(20);
     return { said: said.join("\n"), seen: watch.seen() };
   }
@@ -81,14 +106,7 @@ describe("a password that needs quoting everywhere", () => {
     expect(holders.filter(({ env }) => !OWNERS.some((owner) => env.includes(owner))).map(describeHolder(word))).toEqual(
       [],
     );
-    expect(filesThatShow(clone.base, word)).toEqual([
-      `${stack.name}/services/api/launch.json`,
-      `${stack.name}/services/db/launch.json`,
-      `${stack.name}/services/db/password`,
-      `${stack.name}/services/db/role.sql`,
-      `${stack.name}/services/migrate/launch.json`,
-      `${stack.name}/services/worker/launch.json`,
-    ]);
+    expect(filesThatShow(clone.base, word)).toEqual(HOLDERS[runtime].map((path) => path.replace("STACK", stack.name)));
   }
 
   const withPassword = (secrets: Readonly<Record<string, unknown>>): Sections => {
@@ -115,10 +133,11 @@ describe("a password that needs quoting everywhere", () => {
     const leak = 'echo "plain $LEAK" "again $URL"; exit 3';
     const env = { LEAK: "${secret.db}", URL: "http://${secret.db}@there" };
     await using leaky = testStack(clone, "leaky", {
+      settings: { in: runtime },
       secrets: { db: { file } },
       services: {
-        service: { kind: "process", restart: "no", env, command: ["sh", "-c", leak] },
-        task: { kind: "job", env, command: ["sh", "-c", leak] },
+        service: { kind: "process", restart: "no", ...programsIn(runtime), env, command: ["sh", "-c", leak] },
+        task: { kind: "job", ...programsIn(runtime), env, command: ["sh", "-c", leak] },
       },
     });
     const up = await engineroom.run(leaky, "up");
@@ -141,6 +160,22 @@ describe("a password that needs quoting everywhere", () => {
   });
 });
 
+/** What the engine shows to everybody who may ask it: settings, images and how they were made, logs. */
+async function toldByEngine(stack: TestStack): Promise<readonly string[]> {
+  const containers = Object.values(await stack.containers());
+  const names = containers.map(({ Name }) => Name.slice(1));
+  const images = [...new Set(containers.map(({ Image }) => Image))];
+  const { networks, volumes } = await stack.holdings();
+  const paths = [
+    ...names.map((name) => `/containers/${name}/json`),
+    ...images.flatMap((image) => [`/images/${image}/json`, `/images/${image}/history`]),
+    ...networks.map((name) => `/networks/${name}`),
+    ...volumes.map((name) => `/volumes/${name}`),
+  ];
+  const told = await Promise.all(paths.map(async (path) => JSON.stringify(await engine({ path }))));
+  return [...told, ...(await Promise.all(names.map(logOf)))];
+}
+
 const describeHolder =
   (word: string) =>
   ({ argv, env }: Process): string =>
@@ -150,7 +185,7 @@ const describeHolder =
 function filesThatShow(base: string, word: string): readonly string[] {
   return filesBelow(base)
     .filter((path) => holds(contentOf(path), word))
-    .map((path) => relative(base, path).replace(/^state\/[^/]+\/stacks\//, ""))
+    .map((path) => relative(base, path).replace(/^state\/[^/]+\//, ""))
     .sort();
 }
 

@@ -71,6 +71,42 @@ export async function removeContainer(id: string): Promise<void> {
   await askEngine(host, { method: "DELETE", path: `/containers/${id}`, query: { force: "1", v: "1" } });
 }
 
+export interface StrangerOptions {
+  readonly name?: string;
+  readonly image: string;
+  readonly command: readonly string[];
+  readonly labels?: Readonly<Record<string, string>>;
+  /** Port of this host to port inside. */
+  readonly ports?: Readonly<Record<number, number>>;
+}
+
+export interface StrangerContainer extends AsyncDisposable {
+  readonly id: string;
+}
+
+/** A container of somebody else, that runs until it is disposed of. */
+export async function startStrangerContainer(options: StrangerOptions): Promise<StrangerContainer> {
+  const { name, image, command, labels = {}, ports = {} } = options;
+  const bindings = Object.entries(ports).map(
+    ([outer, inner]) => [`${inner}/tcp`, [{ HostIp: "127.0.0.1", HostPort: outer }]] as const,
+  );
+  const { Id: id } = await askEngine<{ readonly Id: string }>(host, {
+    method: "POST",
+    path: "/containers/create",
+    ...(name !== undefined && { query: { name } }),
+    json: {
+      Image: image,
+      Cmd: command,
+      Labels: { ...testLabels, ...labels },
+      ExposedPorts: Object.fromEntries(bindings.map(([port]) => [port, {}])),
+      HostConfig: { Init: true, PortBindings: Object.fromEntries(bindings) },
+    },
+  });
+  await askEngine(host, { method: "POST", path: `/containers/${id}/start` });
+  return { id, [Symbol.asyncDispose]: () => removeContainer(id) };
+}
+
+/** A network shows itself alike. */
 interface Volume {
   readonly Name: string;
   readonly Labels: Readonly<Record<string, string>> | null;
@@ -81,7 +117,7 @@ export async function makeVolume(name: string): Promise<string> {
   return (await askEngine<Volume>(host, { method: "POST", path: "/volumes/create", json })).Name;
 }
 
-/** Removes containers and volumes of this process, and of test processes that are gone. */
+/** Removes containers, networks and volumes of this process, and of test processes that are gone. */
 export async function removeLeftovers(): Promise<void> {
   const filters = JSON.stringify({ label: [LABEL] });
   const isOurs = (labels: Volume["Labels"]): boolean => {
@@ -93,6 +129,10 @@ export async function removeLeftovers(): Promise<void> {
     query: { all: "1", filters },
   });
   for (const { Id } of containers.filter(({ Labels }) => isOurs(Labels))) await removeContainer(Id);
+  const networks = await askEngine<readonly Volume[]>(host, { path: "/networks", query: { filters } });
+  for (const { Name } of networks.filter(({ Labels }) => isOurs(Labels))) {
+    await askEngine(host, { method: "DELETE", path: `/networks/${Name}` });
+  }
   const { Volumes } = await askEngine<{ readonly Volumes: readonly Volume[] | null }>(host, {
     path: "/volumes",
     query: { filters },

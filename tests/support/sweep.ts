@@ -1,19 +1,33 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { LABEL } from "#observe/docker.ts";
 import { BASE_PREFIX } from "./checkout.ts";
+import { removeLeftovers } from "./containers.ts";
+import { noDocker } from "./docker.ts";
+import { removeHoldings } from "./engine.ts";
+import { removeNamespaces } from "./network-namespace.ts";
 import { allProcesses, isAlive, signal, type Process } from "./processes.ts";
 import { placesIn, takeDown } from "./test-stack.ts";
 import { until } from "./until.ts";
 
 /** Takes down what test runs that died have left behind. A base directory bears the PID of its run. */
 export async function sweep(): Promise<void> {
+  await removeHoldings((labels) => isDead(labels[LABEL.project] ?? ""));
+  if (noDocker === undefined) await removeLeftovers();
+  removeNamespaces((pid) => !existsSync(`/proc/${pid}`));
   const prefix = basename(BASE_PREFIX);
   const bases = readdirSync(dirname(BASE_PREFIX)).filter((name) => name.startsWith(prefix));
   for (const name of bases) {
-    const pid = /^(\d+)-/.exec(name.slice(prefix.length))?.[1];
-    if (pid !== undefined && !existsSync(`/proc/${pid}`)) await clear(join(dirname(BASE_PREFIX), name));
+    const base = join(dirname(BASE_PREFIX), name);
+    if (isDead(base)) await clear(base);
   }
+}
+
+/** A path below the base directory of a run that is over. */
+function isDead(path: string): boolean {
+  const pid = path.startsWith(BASE_PREFIX) ? /^(\d+)-/.exec(path.slice(BASE_PREFIX.length))?.[1] : undefined;
+  return pid !== undefined && !existsSync(`/proc/${pid}`);
 }
 
 async function clear(base: string): Promise<void> {

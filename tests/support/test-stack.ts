@@ -4,11 +4,15 @@ import { join } from "node:path";
 import { execa, type Options } from "execa";
 import { stringify } from "yaml";
 import { listenersOn } from "#checks/ports.ts";
+import { LABEL } from "#observe/docker.ts";
 import { programStates, identification } from "#observe/supervisord.ts";
 import { supervisorPlan } from "#runtime/host-plan.ts";
 import { readTools } from "#setup/tools.ts";
+import { filesDir } from "#stack/containers.ts";
 import { hostPlaces, projectPlaces, stackPlaces, type StackPlaces } from "#stack/places.ts";
 import type { Checkout } from "./checkout.ts";
+import { noDocker } from "./docker.ts";
+import { containersOf, holdings, NOTHING, removeHoldings, type Holdings, type Inspected } from "./engine.ts";
 import { allProcesses, identityOf, type Identity, type Process } from "./processes.ts";
 
 /** Sections of a stack file, as it has them. */
@@ -40,8 +44,16 @@ export interface TestStack extends AsyncDisposable {
   /** Each service's first process, by service, as supervisord tells. */
   readonly pids: () => Promise<Readonly<Record<string, Identity>>>;
   readonly supervisor: () => Promise<Identity>;
-  /** Everything that services and supervisord of this stack have started and that lives. */
+  /** Everything that services and supervisord of this stack have started on this host and that lives. */
   readonly processes: () => readonly Process[];
+  /** Containers by service, stopped ones too. */
+  readonly containers: () => Promise<Readonly<Record<string, Inspected>>>;
+  /** What runs, by service, wherever it runs; another text is another start of it. */
+  readonly running: () => Promise<Readonly<Record<string, string>>>;
+  /** What the engine has of this stack. */
+  readonly holdings: () => Promise<Holdings>;
+  /** Of a service that has one, as its own files have it. */
+  readonly password: (service: string) => string;
 }
 
 const LIMIT_MS = 180_000;
@@ -62,11 +74,39 @@ export function testStack(checkout: Checkout, purpose: string, sections: Section
     pids: () => pidsOf(places),
     supervisor: () => supervisorOf(places),
     processes: () => processesOf(places),
-    [Symbol.asyncDispose]: () => {
+    containers: () => containersOf(places.owner),
+    running: () => runningOf(places),
+    holdings: () => holdingsOf(places),
+    password: (service) => readFileSync(passwordFile(places, service), "utf8"),
+    [Symbol.asyncDispose]: async () => {
       takeDown(places, checkout.env);
-      return Promise.resolve();
+      await removeHoldings(isOf(places));
     },
   };
+}
+
+const isOf =
+  ({ owner }: StackPlaces) =>
+  (labels: Readonly<Record<string, string>>): boolean =>
+    labels[LABEL.owner] === owner;
+
+const holdingsOf = (places: StackPlaces): Promise<Holdings> =>
+  noDocker === undefined ? holdings(isOf(places)) : Promise.resolve(NOTHING);
+
+function passwordFile(places: StackPlaces, service: string): string {
+  const inContainer = join(filesDir(places, service), "password");
+  return existsSync(inContainer) ? inContainer : join(places.servicesDir, service, "password");
+}
+
+async function runningOf(places: StackPlaces): Promise<Readonly<Record<string, string>>> {
+  const programs = existsSync(places.supervisorSocket) ? await pidsOf(places) : {};
+  const containers = noDocker === undefined ? await containersOf(places.owner) : {};
+  return Object.fromEntries([
+    ...Object.entries(programs).map(([name, { pid, startTime }]) => [name, `${pid} ${startTime}`] as const),
+    ...Object.entries(containers)
+      .filter(([, { State }]) => State.Status === "running")
+      .map(([name, { Id, State }]) => [name, `${Id} ${State.StartedAt}`] as const),
+  ]);
 }
 
 /** The file of a stack; a section that is absent is not in it. */
