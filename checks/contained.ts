@@ -61,13 +61,14 @@ export function judgeContainer(container: ContainerSeen | undefined): Outcome | 
   if (restarts >= CRASHES) {
     return failed(`its program ended soon after each of ${restarts} starts (last: ${containerEnd(container)})`);
   }
+  if (error !== "" && state !== "running") return failed(`it could not be started: ${error}`);
   switch (state) {
     case "running":
       return undefined;
     case "restarting":
       return pending(`it ended (${containerEnd(container)}) and is started again`);
     case "created":
-      return error === "" ? pending("it is not started yet") : failed(`it could not be started: ${error}`);
+      return pending("it is not started yet");
     case "paused":
       return failed("its container is paused");
     case "removing":
