@@ -5,7 +5,7 @@ import { inspectModelFile } from "#checks/model-file.ts";
 import { listenersOn } from "#checks/ports.ts";
 import { preflight } from "#checks/preflight.ts";
 import type { World } from "#observe/world.ts";
-import { engineWords, findEngine, judgeEngine, lookHere } from "#setup/docker.ts";
+import { engineWords, findEngine, judgeEngine, lookHere, type Engine } from "#setup/docker.ts";
 import { readImages } from "#setup/image-references.ts";
 import { bringsPassphrase } from "#setup/passphrase.ts";
 import { commandVersion } from "#setup/toolchain/versions.ts";
@@ -15,6 +15,7 @@ import type { ToolName } from "#setup/tools.ts";
 import { stackFileName, stackNames } from "#stack/file.ts";
 import { shortId } from "#stack/drift.ts";
 import { SERVICE_USER } from "#stack/places.ts";
+import type { StackPlan } from "#stack/plan.ts";
 import type { Problem } from "#stack/problems.ts";
 import { leftovers } from "./leftovers.ts";
 import { pendingOperations, stackLocks, type StackLock } from "./locks.ts";
@@ -249,8 +250,23 @@ async function engineFindings({ plan, context }: World, env: Environment): Promi
   if ("none" in look || judgeEngine(look, lookHere()).length > 0) return [];
   const source = readImages(context.host.cacheDir)?.source;
   const images = source && fine("images", source === "registry" ? "official ones" : "stand-ins from packages");
-  return [fine("Docker engine", engineWords(look.engine)), ...(images ? [images] : [])];
+  return [
+    fine("Docker engine", engineWords(look.engine)),
+    ...neighbours(look.engine, plan.network),
+    ...(images ? [images] : []),
+  ];
 }
+
+/** Docker 28 was the first to drop what comes from elsewhere for a port that is published on loopback. */
+const neighbours = ({ version }: Engine, network: StackPlan["network"]): readonly Finding[] =>
+  network === undefined || Number.parseInt(version, 10) >= 28
+    ? []
+    : [
+        fine(
+          "published ports",
+          `on loopback; with Docker ${version} a neighbour that routes ${network.subnet} to this host reaches them all the same (docs/containers.md)`,
+        ),
+      ];
 
 /** Locks and what a killed run left in the state; of another backend than a directory nothing is seen. */
 function engine({ plan: { places } }: World, env: Environment): readonly Finding[] {
