@@ -7,6 +7,7 @@ import { setUpDocker } from "#setup/docker-parts.ts";
 import { pulumiEnvironment } from "#setup/environment.ts";
 import { modelFiles } from "#setup/models.ts";
 import { setUp, setUpModel } from "#setup/setup.ts";
+import { hostParts } from "#setup/tools.ts";
 import { nearest } from "#stack/problems.ts";
 import { hostPlaces, projectPlaces } from "#stack/places.ts";
 
@@ -17,7 +18,8 @@ export function define(command: Command): void {
       const chosen = choose(names);
       const { env } = process;
       const options = { install: globalOptions(command).install, projectDir, report, env };
-      const tools = await setUp({ parts: "all", ...options });
+      const real = chosen.some((suite) => suite.containers);
+      const tools = await setUp({ parts: real ? [...hostParts, "ollama"] : "all", ...options });
       const [model = ""] = await Promise.all(modelFiles.map((file) => setUpModel(file, options)));
       const host = hostPlaces(env, process.getuid?.() ?? 0);
       const project = projectPlaces(host, projectDir);
@@ -32,7 +34,7 @@ export function define(command: Command): void {
         tools,
         env,
       });
-      const noDocker = chosen.some((suite) => suite.containers) ? await prepareContainers(options) : undefined;
+      const noDocker = real ? await prepareContainers(options) : undefined;
       if (noDocker !== undefined) report(`container tests are skipped: ${noDocker}`);
       const testEnv = { ...env, ...toolEnv, [NO_DOCKER]: noDocker };
       const context = { projectDir, cacheDir: host.cacheDir, tools, model, env: testEnv, report };

@@ -25,7 +25,7 @@ export interface SuiteContext {
 /** One runner's tests. A suite that finds no test has failed. */
 export interface Suite {
   readonly name: string;
-  /** It has tests that run containers. */
+  /** It has tests that run containers, and Ollama. */
   readonly containers?: true;
   readonly run: (context: SuiteContext) => Promise<Counts>;
 }

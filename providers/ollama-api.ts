@@ -4,6 +4,11 @@ import { request } from "node:http";
 import { basename } from "node:path";
 import { createInterface } from "node:readline";
 import { pipeline } from "node:stream/promises";
+import { failed, pending, ready, type Outcome } from "#checks/check.ts";
+import { sha256Of } from "#checks/file-facts.ts";
+import { lookAt } from "#checks/model-look.ts";
+import { findModel, judgeBringing, listModels } from "#checks/ollama.ts";
+import type { OllamaModelSpec } from "./resources.ts";
 
 /** While it checks the sum of a large layer, a server says nothing. */
 const SILENT_MS = 600_000;
@@ -17,14 +22,63 @@ export interface Step {
   readonly completed?: number;
 }
 
-export interface Call {
+interface Call {
   readonly url: string;
   readonly signal: AbortSignal;
   readonly onStep: (step: Step) => void;
 }
 
+export interface Bringing extends Call {
+  readonly model: OllamaModelSpec;
+  /** Digest that the server gave the model when it was brought as it is declared now. */
+  readonly known: string | undefined;
+  /** Where hashes of model files are remembered. */
+  readonly cacheFile: string;
+}
+
+/** Sees that the server has the model: one attempt. Where it has, the detail is the model's digest. Never rejects. */
+export async function bringModel(bringing: Bringing): Promise<Outcome> {
+  const { url, model, known, signal } = bringing;
+  const look = async () => findModel((await listModels(url, signal)) ?? [], model.name);
+  const there = await look();
+  // A name that is pulled may mean something newer by now; who wants that pulls it.
+  if (there && (model.file === undefined || there.digest === known)) return ready(there.digest);
+  try {
+    const trouble = await (model.file ? make(bringing, model.file) : pull(bringing));
+    if (trouble) return trouble;
+  } catch (error) {
+    return pending(`${url} broke off: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  const brought = await look();
+  return brought ? ready(brought.digest) : pending(`${url} does not list ${model.name}`);
+}
+
+async function pull({ url, model: { name }, ...call }: Bringing): Promise<Outcome | undefined> {
+  const said = await follow({ ...call, url: `${url}/api/pull` }, { model: name, insecure: name.startsWith("http:") });
+  return said === undefined ? undefined : judgeBringing(name, said);
+}
+
+async function make(
+  { url, model, cacheFile, ...call }: Bringing,
+  file: NonNullable<OllamaModelSpec["file"]>,
+): Promise<Outcome | undefined> {
+  const files: Record<string, string> = {};
+  for (const path of file.mmproj === undefined ? [file.path] : [file.path, file.mmproj]) {
+    const look = await lookAt(path, cacheFile);
+    if (look.state !== "file") return failed(`${path} was there, and cannot be read any more`);
+    const sha256 = await sha256Of(look.identity, cacheFile, call.signal);
+    const said = await sendBlob({ ...call, url }, look.identity.path, sha256);
+    if (said !== undefined) return judgeBringing(model.name, said);
+    files[basename(path)] = `sha256:${sha256}`;
+  }
+  const { name, template, system } = model;
+  const words = { ...(template && { template }), ...(system && { system }) };
+  const said = await follow({ ...call, url: `${url}/api/create` }, { model: name, files, ...words });
+  return said === undefined ? undefined : judgeBringing(name, said);
+}
+
 /** Has the server do something that takes long. @returns what went wrong, in its words. */
-export async function follow({ url, signal, onStep }: Call, json: unknown): Promise<string | undefined> {
+async function follow({ url, signal, onStep }: Call, json: unknown): Promise<string | undefined> {
   const sent = open(url, "POST", signal, { "content-type": "application/json" });
   const answer = await answerTo(sent, (stream) => stream.end(JSON.stringify(json)));
   let error: string | undefined;
@@ -41,11 +95,7 @@ export async function follow({ url, signal, onStep }: Call, json: unknown): Prom
 }
 
 /** Sends a file that the server does not have yet. @returns what went wrong, in its words. */
-export async function sendBlob(
-  { url, signal, onStep }: Call,
-  file: string,
-  sha256: string,
-): Promise<string | undefined> {
+async function sendBlob({ url, signal, onStep }: Call, file: string, sha256: string): Promise<string | undefined> {
   const blob = `${url}/api/blobs/sha256:${sha256}`;
   const known = await answerTo(open(blob, "HEAD", signal), (stream) => stream.end());
   known.resume();

@@ -1,13 +1,8 @@
-import { basename } from "node:path";
-import { pending, ready, type Outcome } from "#checks/check.ts";
 import { explain } from "#checks/explain.ts";
-import { sha256Of } from "#checks/file-facts.ts";
-import { lookAt } from "#checks/model-look.ts";
-import { findModel, judgeBringing, listModels } from "#checks/ollama.ts";
 import { waitUntilFinal } from "#checks/wait.ts";
 import { watchInterrupt } from "./interrupt.ts";
 import { prove as proveFile } from "./model-file.ts";
-import { follow, removeModel, sendBlob, type Call, type Step } from "./ollama-api.ts";
+import { bringModel, removeModel, type Step } from "./ollama-api.ts";
 import { progressOf } from "./progress.ts";
 import { NOT_READY, prove as proveServer } from "./ready.ts";
 import type { OllamaModelInputs, OllamaModelSpec } from "./resources.ts";
@@ -49,20 +44,18 @@ async function provide(inputs: OllamaModelInputs, olds?: Outs): Promise<Outs> {
   }
   using interrupt = watchInterrupt();
   const known = isSame(olds?.model, model) ? olds?.digest : undefined;
-  const bringing: { digest: string } = { digest: "" };
+  const onStep = spoken(server.progressUrn);
+  let digest = "";
   const report = await waitUntilFinal(
     async (signal) => {
-      const outcome = await bring(inputs, known, signal);
-      if (outcome.status !== "ready") return outcome;
-      const listed = findModel((await listModels(inputs.url, signal)) ?? [], model.name);
-      if (!listed) return pending(`the server does not list ${model.name}`);
-      bringing.digest = listed.digest;
+      const outcome = await bringModel({ ...inputs, known, signal, onStep });
+      if (outcome.status === "ready") digest = outcome.detail;
       return outcome;
     },
     { timeoutMs: RETRY_MS, attemptMs: BRING_MS },
     { signal: interrupt.signal },
   );
-  if (report.outcome.status === "ready") return outs(bringing.digest);
+  if (report.outcome.status === "ready") return outs(digest);
   const words = explain(`${server.service}: model ${model.name}`, report);
   if (server.required || report.cancelled) throw new Error(words);
   progressOf(server.progressUrn, true)(`${words}\n  (required: false, so the others go on)`);
@@ -72,43 +65,6 @@ async function provide(inputs: OllamaModelInputs, olds?: Outs): Promise<Outs> {
 /** JSON is how a state keeps it. */
 const isSame = (before: OllamaModelSpec | undefined, now: OllamaModelSpec): boolean =>
   JSON.stringify(before) === JSON.stringify(now);
-
-/** @param known digest that the server gave it when it was brought as it is declared now. */
-async function bring(
-  { url, model, cacheFile, server }: OllamaModelInputs,
-  known: string | undefined,
-  signal: AbortSignal,
-): Promise<Outcome> {
-  const there = findModel((await listModels(url, signal)) ?? [], model.name);
-  if (there && (model.file ? there.digest === known : true)) return ready(`${model.name} is there`);
-  const call: Omit<Call, "url"> = { signal, onStep: spoken(server.progressUrn) };
-  try {
-    const said = model.file
-      ? await make({ ...call, url }, model, cacheFile)
-      : await follow(
-          { ...call, url: `${url}/api/pull` },
-          { model: model.name, insecure: model.name.startsWith("http:") },
-        );
-    return said === undefined ? ready(`${model.name} is there`) : judgeBringing(model.name, said);
-  } catch (error) {
-    return pending(`${url} broke off: ${error instanceof Error ? error.message : String(error)}`);
-  }
-}
-
-async function make(call: Call, { name, file, template, system }: OllamaModelSpec, cacheFile: string) {
-  const files: Record<string, string> = {};
-  for (const path of [file?.path, file?.mmproj]) {
-    if (path === undefined) continue;
-    const look = await lookAt(path, cacheFile);
-    if (look.state !== "file") return `${path} cannot be read any more`;
-    const sha256 = await sha256Of(look.identity, cacheFile, call.signal);
-    const said = await sendBlob(call, look.identity.path, sha256);
-    if (said !== undefined) return said;
-    files[basename(path)] = `sha256:${sha256}`;
-  }
-  const words = { ...(template && { template }), ...(system && { system }) };
-  return follow({ ...call, url: `${call.url}/api/create` }, { model: name, files, ...words });
-}
 
 /** At most one line in two seconds: a display that only appends must not drown in them. */
 function spoken(urn: string): (step: Step) => void {

@@ -1,6 +1,6 @@
 import type { Engine } from "#setup/docker.ts";
 import { setUpEngine } from "#setup/docker-engine.ts";
-import { imageNames, type Images } from "#setup/image-references.ts";
+import { commonImages, type Images } from "#setup/image-references.ts";
 import { setUpImages } from "#setup/images.ts";
 import { setUp, type SetupOptions } from "#setup/setup.ts";
 import type { Tools } from "#setup/tools.ts";
@@ -16,6 +16,6 @@ export interface DockerParts {
 export async function setUpDocker(options: Omit<SetupOptions, "parts">): Promise<DockerParts> {
   const engine = await setUpEngine(options);
   const tools = await setUp({ ...options, parts: ["docker-plugin"] });
-  const images = await setUpImages(options, imageNames);
+  const images = await setUpImages(options, commonImages);
   return { engine, tools, images };
 }

@@ -5,6 +5,9 @@ import { readJson } from "#observe/records.ts";
 export const imageNames = ["postgres", "redis", "nginx", "llama-server", "ollama", "python", "node"] as const;
 export type ImageName = (typeof imageNames)[number];
 
+/** What `setup --docker` gets. The stand-in of ollama takes minutes to build: it is got where a stack asks for it. */
+export const commonImages: readonly ImageName[] = imageNames.filter((name) => name !== "ollama");
+
 /** `registry`: the official ones, by tag and digest; `packages`: stand-ins that set-up builds (docs/images.md). */
 export type ImageSource = "registry" | "packages";
 

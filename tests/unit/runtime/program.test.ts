@@ -51,6 +51,7 @@ it("registers exactly these", () =>
         ...(run === "job" ? [] : [`${name} / ${dynamic("Ready")} ${name}-ready`]),
       ]),
       `chat / ${dynamic("ModelFile")} chat-model`,
+      `llm / ${dynamic("OllamaModel")} llm-model-gemma:latest`,
     ].sort(),
   ));
 
@@ -168,19 +169,32 @@ describe("what was seen", () => {
   });
 });
 
+it("a model that is gone is an input of its resource alone", async () => {
+  const models = new Map([["llm", new Map([["gemma:latest", "it is gone"]])]]);
+  const drifted = await register({ ...world, drift: { ...noDrift, models } });
+  const model = drifted.get("llm-model-gemma:latest");
+  expect(model?.inputs["drift"]).toMatch(/^it is gone \(seen \d{4}-/);
+  expect(model?.ignoreChanges).toEqual([]);
+  expect(drifted.get("llm-process")?.inputs).toEqual(found.get("llm-process")?.inputs);
+  const well = get("llm-model-gemma:latest");
+  expect([well.inputs["drift"], well.ignoreChanges]).toEqual(["", ["drift"]]);
+});
+
 describe("dynamic resources", () => {
   it("carry a constant text below 1.5 KB, one for each module", () => {
     const texts = new Map(
       [...found.values()].flatMap(({ type, inputs }) => (inputs["__provider"] ? [[type, inputs["__provider"]]] : [])),
     );
-    expect(texts.size).toBe(3);
+    expect(texts.size).toBe(4);
     for (const text of texts.values()) expect((text as string).length).toBeLessThan(1536);
   });
 
   it("know their own URN, to show progress under it", () => {
-    for (const { name, type, parent, inputs } of [...all("-ready"), ...all("-model")]) {
+    const own = [...all("-ready"), ...all("-model"), ...all("-model-gemma:latest")];
+    for (const { name, type, parent, inputs } of own) {
       const kind = get(parent ?? "").type;
-      expect(inputs["progressUrn"]).toBe(`urn:pulumi:test::engineroom::${kind}$${type}::${name}`);
+      const { progressUrn = inputs["progressUrn"] } = (inputs["server"] ?? {}) as { progressUrn?: unknown };
+      expect(progressUrn).toBe(`urn:pulumi:test::engineroom::${kind}$${type}::${name}`);
     }
   });
 });
@@ -190,6 +204,7 @@ it("gives out what is no secret", () =>
     db: { host: "127.0.0.1", port: "5532", user: "app", database: "app" },
     broker: { host: "127.0.0.1", port: "6479" },
     chat: { host: "127.0.0.1", port: "8181", url: "http://127.0.0.1:8181" },
+    llm: { host: "127.0.0.1", port: "11534", url: "http://127.0.0.1:11534" },
     api: { host: "127.0.0.1", port: "8100", url: "http://127.0.0.1:8100", listen: "127.0.0.1" },
     site: { host: "127.0.0.1", port: "3100", url: "http://127.0.0.1:3100" },
     edge: { host: "127.0.0.1", port: "8180", url: "http://127.0.0.1:8180" },

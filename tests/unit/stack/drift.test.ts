@@ -145,5 +145,50 @@ describe("supervisord", () => {
     expect(driftOf({ supervisor: { state: "foreign", owner: "x" } }).supervisor).toBeUndefined());
 });
 
+describe("a model that a server is to have", () => {
+  const llm = planOf({
+    models: { gemma: { file: "g.gguf" } },
+    services: { llm: { kind: "ollama", models: ["x", { from: "gemma" }] } },
+  });
+  const modelsOf = (models: ServiceSeen["models"]) => {
+    const services = new Map([["llm", { ...well("llm"), ...(models && { models }) }]]);
+    const seen: Observation = {
+      supervisor: { state: "running" },
+      engine: { state: "unused" },
+      services,
+      builds: new Set(),
+    };
+    const drift = findDrift(llm, seen, new Map([["llm", "llm-hash"]]));
+    return [[...drift.services], [...drift.models].map(([service, missing]) => [service, [...missing]])];
+  };
+  const GONE = "the server does not have it; up brings it";
+
+  it.each<[string, ServiceSeen["models"], readonly unknown[]]>([
+    [
+      "is there",
+      [
+        { name: "x:latest", digest: "1" },
+        { name: "gemma:latest", digest: "2" },
+      ],
+      [],
+    ],
+    ["is gone", [{ name: "x:latest", digest: "1" }], [["llm", [["gemma:latest", GONE]]]]],
+    [
+      "is gone with all others",
+      [],
+      [
+        [
+          "llm",
+          [
+            ["x:latest", GONE],
+            ["gemma:latest", GONE],
+          ],
+        ],
+      ],
+    ],
+    ["is not known to be gone while no server answers", undefined, []],
+  ])("%s", (_what, models, expected) => expect(modelsOf(models)).toEqual([[], expected]));
+});
+
 it("a build that is gone is made again", () =>
   expect(driftOf({ builds: [] })).toEqual({ ...NOTHING, builds: { "app-aaaaaaaaaaaa": NOT_HERE } }));
