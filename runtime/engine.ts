@@ -147,6 +147,8 @@ function runImage(
     {
       dependsOn: [context],
       ignoreChanges: reason === undefined ? ["triggers.drift"] : [],
+      // Made again, it has the name of the one that is gone; to remove that afterwards would meet the new one.
+      deleteBeforeReplace: reason !== undefined,
       customTimeouts: { create: "30m" },
     },
   );
