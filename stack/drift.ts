@@ -123,7 +123,9 @@ export function containerTrouble(container: ContainerSeen): string | undefined {
       return "it is being removed";
     case "exited":
     case "dead":
-      return `${containerEnd(container)} at ${clock(container.endedAt)}`;
+      return container.error === ""
+        ? `${containerEnd(container)} at ${clock(container.endedAt)}`
+        : `it could not be started again: ${container.error}`;
   }
 }
 
@@ -183,10 +185,18 @@ export function programDrift(
 /** supervisord notes -1 for a process that a signal ended. */
 const exitWords = (status: number): string => (status === -1 ? "killed by a signal" : `exited with code ${status}`);
 
-function jobDrift(seen: ServiceSeen, { services }: Observation, planHash: string | undefined): string | undefined {
+function jobDrift(
+  seen: ServiceSeen,
+  { services, engine }: Observation,
+  planHash: string | undefined,
+): string | undefined {
   if (!seen.done) return "it has not succeeded yet";
   if (seen.done.plan !== planHash) return "the last up ran another plan";
-  const renewed = Object.entries(seen.done.data).filter(([name, id]) => services.get(name)?.dataId !== id);
+  const renewed = Object.entries(seen.done.data).filter(([name, id]) => {
+    const now = services.get(name)?.dataId;
+    // An engine that is down shows no data.
+    return now !== id && !(now === undefined && engine.state === "down");
+  });
   return renewed.length === 0
     ? undefined
     : `the data of ${renewed.map(([name]) => name).join(", ")} is not what it ran on`;

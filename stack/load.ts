@@ -312,6 +312,7 @@ function planServices(
     else if (plan.code !== "WORKER_WITHOUT_BROKER" || needs.every((need) => planned.has(need))) problems.push(plan);
   }
   const services = [...planned.values()];
+  problems.push(...nameProblems(services));
   const used = [...enabled.keys()].filter((name) =>
     [...resolved].some(([user, { uses }]) => contexts.get(user)?.in === "container" && uses.includes(name)),
   );
@@ -730,6 +731,25 @@ function portProblems(drafts: readonly Draft[], contexts: ReadonlyMap<string, Pl
 }
 
 const MAX_PORT = 65_535;
+
+/** What an engine has only one of by a name. */
+function nameProblems(services: readonly ServicePlan[]): readonly Problem[] {
+  const named = services.flatMap(({ name, container }) => [
+    ...(container ? [{ name, key: "containerName", value: container.name }] : []),
+    ...(container?.volumes ?? []).map((volume) => ({ name, key: "volumeName", value: volume.name })),
+  ]);
+  return named.flatMap(({ name, key, value }, index) => {
+    const first = named.findIndex((other) => other.key === key && other.value === value);
+    if (first === index) return [];
+    return {
+      code: "NAME_CLASH",
+      where: `services.${name}.${key}`,
+      expected: "a name of its own",
+      got: `\`${value}\`, which \`${named[first]?.name ?? ""}\` has too`,
+      fix: `set services.${name}.${key} to another name`,
+    };
+  });
+}
 
 const distinct = <Build extends { readonly key: string }>(builds: readonly Build[]): readonly Build[] => [
   ...new Map(builds.map((build) => [build.key, build])).values(),
