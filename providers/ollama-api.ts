@@ -118,8 +118,10 @@ async function sendBlob({ url, signal, onStep }: Call, file: string, sha256: str
 
 /** Removes a model, where a server is there and has it. */
 export async function removeModel(url: string, model: string, signal: AbortSignal): Promise<void> {
-  const sent = open(`${url}/api/delete`, "DELETE", signal, { "content-type": "application/json" });
-  (await answerTo(sent, (stream) => stream.end(JSON.stringify({ model })))).resume();
+  const body = JSON.stringify({ model });
+  // Node frames no body of a DELETE by itself.
+  const sent = open(`${url}/api/delete`, "DELETE", signal, { "content-length": Buffer.byteLength(body) });
+  (await answerTo(sent, (stream) => stream.end(body))).resume();
 }
 
 function open(url: string, method: string, signal: AbortSignal, headers: RequestOptions["headers"] = {}) {

@@ -88,7 +88,8 @@ export async function buildDockerPlugin(root: string, options: BuildOptions): Pr
 
 /** Builds Ollama below `root`, for the CPU alone: `bin/ollama`. */
 export async function buildOllama(root: string, options: BuildOptions): Promise<void> {
-  const headers = join(root, "include");
+  // Always the same place: its name is part of what Go's cache knows a compiled package by.
+  const headers = join(options.cacheDir, "toolchain", "ollama-include");
   await copyHeaders(headers, options.go, goEnvironment(options.cacheDir));
   await goBuild(options, {
     name: `ollama ${ollamaVersion}`,
@@ -98,7 +99,7 @@ export async function buildOllama(root: string, options: BuildOptions): Promise<
     version: ["github.com/ollama/ollama/version.Version", ollamaVersion],
     headers,
   });
-  rmSync(headers, { recursive: true });
+  rmSync(headers, { recursive: true, force: true });
 }
 
 function copyScripts(bin: string): void {
@@ -155,7 +156,6 @@ export function explainBuild(name: string, output: string): string {
   return `${name}: expected \`go build\` to succeed, got:\n${tail.map((line) => `  ${line}`).join("\n")}\n`;
 }
 
-/** The C++ library goes into the program, so that it runs where there is none, as in an image. */
 function compilerEnvironment(headers: string): NodeJS.ProcessEnv {
   const flags = `-O2 -march=${processorLevel()}`;
   return {
@@ -163,7 +163,6 @@ function compilerEnvironment(headers: string): NodeJS.ProcessEnv {
     CGO_CPPFLAGS: `-I${headers}`,
     CGO_CFLAGS: flags,
     CGO_CXXFLAGS: flags,
-    CGO_LDFLAGS: "-O2 -static-libstdc++ -static-libgcc",
   };
 }
 

@@ -132,6 +132,15 @@ export async function startLlamaServer({
   return { ...(await start({ name: "llama-server", dir, port, argv, env: env ?? {} })), keyFile };
 }
 
+/** An Ollama without models; those that it gets lie in `models/` below its directory. */
+export async function startOllama(): Promise<TestServer & { readonly url: string }> {
+  const dir = await serviceDir("ollama");
+  const port = await freePort();
+  const env = { OLLAMA_HOST: `${host}:${port}`, OLLAMA_MODELS: join(dir, "models"), OLLAMA_CONTEXT_LENGTH: "256" };
+  const server = await start({ name: "ollama", dir, port, argv: [tool("ollama").path, "serve"], env });
+  return { ...server, url: `http://${host}:${port}` };
+}
+
 /** A Dramatiq worker with one actor, as a process tree of its own. Its `port` is the broker's. */
 export async function startDramatiqWorker(
   broker: { readonly port: number } & Secured,
