@@ -20,7 +20,7 @@ if (problems.length > 0) throw new pulumi.RunError(problemReport(`The world arou
 // Pulumi takes a stack trace for each property of each resource: a third of the whole time with many services.
 Error.stackTraceLimit = 0;
 explainFollowUps(buildLogs(world.plan));
-noteInterrupt();
-await registerStack(world);
+const interrupt = noteInterrupt();
+(await registerStack(world)).apply(interrupt.end);
 
 export const services = publicOutputs(world.plan.services);

@@ -7,6 +7,7 @@ import { DockerResource } from "#providers/docker.ts";
 import type { ImageBuildPlan, PlannedVolume, ServicePlan } from "#stack/plan.ts";
 import { runPlan } from "./command.ts";
 import { imageLog } from "./container-spec.ts";
+import { NOT_HERE } from "#stack/drift.ts";
 import { driftText } from "./drift.ts";
 import type { HostContext } from "./host-plan.ts";
 
@@ -39,6 +40,7 @@ export function runEngineParts({ plan, context, drift, containerSpecs }: World):
     },
     { ...labelled(labels, drift.network).opts, deleteBeforeReplace: true },
   );
+  tell(`network ${network.name}`, drift.network, made);
   const volumes = new Map(
     [...containerSpecs.values()]
       .flatMap((spec) => spec.volumes.map((volume) => ({ volume, service: spec.service })))
@@ -57,6 +59,12 @@ export function runEngineParts({ plan, context, drift, containerSpecs }: World):
     ...(container?.image.from === "build" ? [images.get(container.image.build.key)] : []).filter((image) => !!image),
   ];
   return { network: made.id, all: [sweep, made], forContainer };
+}
+
+/** Of what is new nothing is said. */
+function tell(what: string, reason: string | undefined, resource: pulumi.Resource): void {
+  if (reason !== undefined && reason !== NOT_HERE)
+    void pulumi.log.warn(`${what}: ${reason}; up puts it right`, resource);
 }
 
 /** The last label, so that its place in the list is known. */
@@ -97,13 +105,15 @@ function runSweep(containers: Readonly<Record<string, string>>, context: HostCon
 
 function runVolume(volume: PlannedVolume, labels: Readonly<Record<string, string>>, reason: string | undefined) {
   const { inputs, opts } = labelled(labels, reason);
-  return new DockerResource(
+  const made = new DockerResource(
     "Volume",
     `volume-${volume.name}`,
     { name: volume.name, ...inputs },
     // Protecting it instead would make `destroy` fail half-way.
     { ...opts, retainOnDelete: volume.kept, deleteBeforeReplace: true },
   );
+  tell(`volume ${volume.name}`, reason, made);
+  return made;
 }
 
 /** Where distributions keep the certificates that a host trusts. */
@@ -127,7 +137,7 @@ function runImage(
     {},
   );
   const certificates = CERTIFICATES.find((path) => existsSync(path));
-  return new DockerResource(
+  const image = new DockerResource(
     "RemoteImage",
     build.resource,
     {
@@ -152,4 +162,6 @@ function runImage(
       customTimeouts: { create: "30m" },
     },
   );
+  tell(`image ${build.reference}`, reason, image);
+  return image;
 }

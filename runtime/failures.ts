@@ -24,11 +24,20 @@ export function explainFollowUps(logs: ReadonlyMap<string, string> = new Map()):
   });
 }
 
-/** A cancelled engine ends this program by SIGTERM; the command line, whose keyboard Pulumi had, learns of it by a mark. */
-export function noteInterrupt(): void {
+/**
+ * A cancelled engine ends this program by SIGTERM; the command line, whose keyboard Pulumi had, learns of it by a mark.
+ * An engine that fails while it deletes does the same, but only when the program is through.
+ */
+export function noteInterrupt(): { readonly end: () => void } {
   const mark = process.env["ENGINEROOM_INTERRUPTED"];
+  let isThrough = false;
   process.once("SIGTERM", () => {
-    if (mark !== undefined) writeFileSync(mark, "");
+    if (mark !== undefined && !isThrough) writeFileSync(mark, "");
     process.exit(130);
   });
+  return {
+    end: () => {
+      isThrough = true;
+    },
+  };
 }

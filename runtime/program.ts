@@ -11,8 +11,12 @@ import { runProcess } from "./process.ts";
 import { stackSecrets } from "./secrets.ts";
 import { runSupervisor } from "./supervisor.ts";
 
-/** Registers the whole stack; the one place where order is set: each service waits for the proofs of what it needs. */
-export async function registerStack(world: World): Promise<void> {
+/**
+ * Registers the whole stack; the one place where order is set: each service waits for the proofs of what it needs.
+ *
+ * @returns what has a value once all of it is through.
+ */
+export async function registerStack(world: World): Promise<pulumi.Output<unknown>> {
   const { plan, context, drift } = world;
   const onHost = plan.services.some((service) => service.in === "host");
   const supervisor = onHost ? [runSupervisor(context, drift.supervisor)] : [];
@@ -53,6 +57,7 @@ export async function registerStack(world: World): Promise<void> {
     component.urn.apply(() => answered.resolve(undefined));
   }
   if (plan.services.length === 0) answered.resolve(undefined);
+  return pulumi.all([...ready.values()].map((resource) => resource.urn));
 
   function hostParts({ name, build }: ServicePlan): readonly pulumi.Resource[] {
     const made = build && builds.get(build.key);

@@ -1,7 +1,7 @@
 import { findModel } from "#checks/ollama.ts";
 import { changesIn, type ContainerSeen } from "#observe/docker.ts";
 import type { Observation, ServiceSeen } from "#observe/observe.ts";
-import type { ServicePlan, StackPlan } from "./plan.ts";
+import type { PlannedVolume, ServicePlan, StackPlan } from "./plan.ts";
 
 /** Why something must be made so again, though its settings did not change; by resource: services, builds, `supervisor`. */
 export interface Drift {
@@ -48,7 +48,7 @@ export function findDrift(plan: StackPlan, seen: Observation, planHashes: Readon
     builds: new Map(
       [...plan.builds, ...plan.imageBuilds]
         .filter((build) => !seen.builds.has(build.key))
-        .map((build) => [build.key, NOT_HERE]),
+        .map((build) => [build.key, absence(usersOf(build, plan), seen.services)]),
     ),
     models: new Map(
       plan.services.flatMap((service) => {
@@ -59,6 +59,9 @@ export function findDrift(plan: StackPlan, seen: Observation, planHashes: Readon
     ...engineDrift(plan, seen),
   };
 }
+
+const usersOf = ({ key }: { readonly key: string }, { services }: StackPlan): readonly ServicePlan[] =>
+  services.filter(({ container }) => container?.image.from === "build" && container.image.build.key === key);
 
 /** Of a server that does not answer nothing is said: it is started anew, and its models are looked at then. */
 function missingModels({ name, serves = [] }: ServicePlan, { services }: Observation): ReadonlyMap<string, string> {
@@ -73,7 +76,7 @@ function engineDrift(
   { engine, services: seen }: Observation,
 ): Pick<Drift, "network" | "volumes" | "leftovers"> {
   if (engine.state !== "running") return { network: undefined, volumes: new Map(), leftovers: undefined };
-  const volumes = services.flatMap(({ container }) => container?.volumes ?? []);
+  const missing = ({ name }: PlannedVolume): boolean => !engine.volumes.some((volume) => volume.name === name);
   const unknown = services.filter(({ name }) => {
     const { container, noted } = seen.get(name) ?? {};
     return container && container.id !== noted?.id;
@@ -83,14 +86,20 @@ function engineDrift(
       unknown.length === 0
         ? undefined
         : `containers of ${unknown.map(({ name }) => name).join(", ")} that were not noted`,
-    network: engine.networks.some(({ name }) => name === network?.name) ? undefined : NOT_HERE,
+    network: engine.networks.some(({ name }) => name === network?.name) ? undefined : absence(services, seen),
     volumes: new Map(
-      volumes
-        .filter((volume) => !engine.volumes.some(({ name }) => name === volume.name))
-        .map(({ name }) => [name, NOT_HERE]),
+      services.flatMap((service) =>
+        (service.container?.volumes ?? [])
+          .filter(missing)
+          .map((volume) => [volume.name, absence([service], seen)] as const),
+      ),
     ),
   };
 }
+
+/** What a container that was proven has used is gone; otherwise it is new. */
+const absence = (users: readonly ServicePlan[], seen: Observation["services"]): string =>
+  users.some(({ name }) => seen.get(name)?.noted) ? "it is gone" : NOT_HERE;
 
 function containerDrift(seen: ServiceSeen, { engine }: Observation): string | undefined {
   const { container, noted } = seen;

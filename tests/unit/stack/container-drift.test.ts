@@ -171,13 +171,13 @@ describe("what the containers share", () => {
   const engine = (changes: object): EngineState => ({ ...ENGINE, ...changes });
 
   it("a network that is gone is made again", () =>
-    expect(driftOf({ engine: engine({ networks: [] }) })).toEqual({ ...NOTHING, network: NOT_HERE }));
+    expect(driftOf({ engine: engine({ networks: [] }) })).toEqual({ ...NOTHING, network: "it is gone" }));
 
   it("a volume that is gone is made again, and what ran on its data runs again", () => {
     const { dataId: _id, ...db } = well("db");
     expect(driftOf({ engine: engine({ volumes: [] }), db })).toEqual({
       ...NOTHING,
-      volumes: { "test-db": NOT_HERE },
+      volumes: { "test-db": "it is gone" },
       services: { job: "the data of db is not what it ran on" },
     });
   });
@@ -185,7 +185,7 @@ describe("what the containers share", () => {
   it("an image that is gone is built again", () =>
     expect(driftOf({ builds: [] })).toEqual({
       ...NOTHING,
-      builds: Object.fromEntries(plan.imageBuilds.map(({ key }) => [key, NOT_HERE])),
+      builds: Object.fromEntries(plan.imageBuilds.map(({ key }) => [key, "it is gone"])),
     }));
 });
 
