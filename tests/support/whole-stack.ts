@@ -18,6 +18,21 @@ export interface Ground {
   readonly ports: readonly number[];
 }
 
+/** On which nothing is real, for plans. */
+export const paperGround: Ground = {
+  app: "./app",
+  otherApp: "./app",
+  pages: "./pages",
+  otherPages: "./pages",
+  modelsDir: "./models",
+  otherModelsDir: "./models",
+  model: "gemma.gguf",
+  otherModel: "other.gguf",
+  modelSha256: "",
+  portOffset: 100,
+  ports: [7000],
+};
+
 /** One service of each kind, chained as a real stack is; every reference may go missing. */
 export const wholeStack = (ground: Ground) =>
   ({

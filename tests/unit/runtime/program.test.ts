@@ -3,24 +3,11 @@ import { catalog } from "#components/catalog.ts";
 import { publicOutputs } from "#runtime/program.ts";
 import { noDrift, register, worldOf, type Registered } from "#tests/support/registered.ts";
 import { context as plain, source } from "#tests/support/stack.ts";
-import { wholeStack, type Ground } from "#tests/support/whole-stack.ts";
+import { paperGround, wholeStack } from "#tests/support/whole-stack.ts";
 
 // Proves what is handed to the engine, not what the engine does with it.
 
-const ground: Ground = {
-  app: "./app",
-  otherApp: "./app",
-  pages: "./pages",
-  otherPages: "./pages",
-  modelsDir: "./models",
-  otherModelsDir: "./models",
-  model: "gemma.gguf",
-  otherModel: "other.gguf",
-  modelSha256: "",
-  portOffset: 100,
-  ports: [7000],
-};
-const world = worldOf(wholeStack(ground), plain);
+const world = worldOf(wholeStack(paperGround), plain);
 let found: ReadonlyMap<string, Registered>;
 const get = (name: string): Registered => {
   const resource = found.get(name);
