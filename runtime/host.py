@@ -6,7 +6,7 @@ import os
 import signal
 import time
 
-from launch import boot_id, read_records, start_time
+from launch import boot_id, read_records, send, start_time, stat_fields
 from rpc import Fault, NotSupervisord, Supervisor
 
 
@@ -139,8 +139,7 @@ def environment_of(pid):
 def is_alive(pid):
     """A zombie has ended; only its parent has not noticed."""
     try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-            return file.read().rpartition(")")[2].split()[0] not in "ZX"
+        return stat_fields(pid)[0] not in "ZX"
     except OSError:
         return False
 
@@ -151,8 +150,7 @@ def instance(record, owner):
 
 def group_of(pid):
     """Process group, field 5 of /proc/PID/stat."""
-    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-        return int(file.read().rpartition(")")[2].split()[2])
+    return int(stat_fields(pid)[2])
 
 
 def lives(record):
@@ -204,20 +202,6 @@ def end_by_proof(home, owner, grace_seconds):
             wait_until(lambda: not survivors(record, owner), 5)
         ended += members
     return ended
-
-
-def send(pid, number):
-    """Through a pidfd, so that a PID taken over meanwhile by a stranger gets nothing."""
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    try:
-        signal.pidfd_send_signal(descriptor, number)
-    except ProcessLookupError:
-        pass
-    finally:
-        os.close(descriptor)
 
 
 def wait_until(condition, seconds, step=0.05):

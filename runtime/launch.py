@@ -19,6 +19,8 @@ CRASH_GAP_SECONDS = 30
 BACKOFF_SECONDS = [0, 0.5, 1, 2, 4, 8]
 GAVE_UP = 78
 KEPT_RECORDS = 100
+# What the children of a program that was killed have to end by themselves.
+LEFTOVER_GRACE_SECONDS = 10
 
 
 def main():
@@ -29,6 +31,7 @@ def main():
     for gate in launch["gates"]:
         wait_for(gate, parent)
     records = os.path.join(home, "starts.jsonl")
+    end_leftovers(read_records(records), launch["owner"])
     series = crash_series(read_records(records), time.time())
     if series >= len(BACKOFF_SECONDS):
         append(records, {"gaveUp": time.time(), "starts": series})
@@ -78,6 +81,54 @@ def is_open(gate):
     return True
 
 
+def end_leftovers(records, owner):
+    """Ends the children that the last start left behind: a program that was killed could not, and they go on working,
+    or hold memory that the next one needs."""
+    last = next((record for record in reversed(records) if "token" in record), None)
+    if last is None or last["boot"] != boot_id():
+        return
+    for number, seconds in ((signal.SIGTERM, LEFTOVER_GRACE_SECONDS), (signal.SIGKILL, 1)):
+        for pid in leftovers(last, owner):
+            send(pid, number)
+        deadline = time.monotonic() + seconds
+        while leftovers(last, owner) and time.monotonic() < deadline:
+            time.sleep(GATE_STEP_SECONDS)
+
+
+def leftovers(record, owner):
+    """Processes that prove ours: in the group of the recorded start, whose number is not given out again while a member
+    lives, and with its token in their environment."""
+    token = f"ENGINEROOM_INSTANCE={owner} {record['token']}".encode()
+    found = []
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            state, _, group = stat_fields(entry)[:3]
+            if int(group) != record["pid"] or state in "ZX":
+                continue
+            with open(f"/proc/{entry}/environ", "rb") as file:
+                if token in file.read().split(b"\0"):
+                    found.append(int(entry))
+        except OSError:
+            continue
+    return found
+
+
+def send(pid, number):
+    """Through a pidfd, so that a PID taken over meanwhile by a stranger gets nothing."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        signal.pidfd_send_signal(descriptor, number)
+    except ProcessLookupError:
+        pass
+    finally:
+        os.close(descriptor)
+
+
 def crash_series(records, now):
     """How many starts, each soon after the one before, lead up to `now`; a reset by `up` begins anew."""
     starts = []
@@ -122,9 +173,14 @@ def boot_id():
 
 
 def start_time(pid):
-    """Field 22 of /proc/PID/stat, in clock ticks since boot; the command name may hold spaces and parentheses."""
+    """Field 22 of /proc/PID/stat, in clock ticks since boot."""
+    return int(stat_fields(pid)[19])
+
+
+def stat_fields(pid):
+    """Those of /proc/PID/stat from the third on; the second, the command's name, may hold spaces and parentheses."""
     with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-        return int(file.read().rpartition(")")[2].split()[19])
+        return file.read().rpartition(")")[2].split()
 
 
 if __name__ == "__main__":

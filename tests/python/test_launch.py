@@ -164,6 +164,47 @@ class Launch(HostTest):
         until(lambda: not os.path.exists(f"/proc/{child}") or is_zombie(child), "the launcher has ended")
         self.assertEqual(self.records(), [])
 
+    def killed_parent(self, child):
+        """A start whose main process was killed, and left a child of this program."""
+        self.plan(argv=["/bin/sh", "-c", f"{child} & exec sleep 600"], env={"PATH": "/usr/bin:/bin"})
+        process = self.launch(start_new_session=True)
+        until(lambda: self.records() and len(self.members(process.pid)) == 2, "both processes run")
+        process.kill()
+        process.wait()
+        [left] = self.members(process.pid)
+        self.addCleanup(end, left)
+        return left
+
+    def members(self, group):
+        found = subprocess.run(["pgrep", "-g", str(group)], capture_output=True, text=True)
+        return [int(pid) for pid in found.stdout.split()]
+
+    def test_it_ends_what_a_killed_program_left_behind(self):
+        left = self.killed_parent("sleep 600")
+        self.launch()
+        until(lambda: len(self.records()) == 2, "the next start is noted")
+        self.assertFalse(os.path.exists(f"/proc/{left}") and not is_zombie(left))
+
+    def test_it_leaves_alone_whom_another_start_or_owner_brought(self):
+        left = self.killed_parent("sleep 600")
+        [record] = self.records()
+        for other in ({**record, "token": "0" * 32}, {**record, "boot": "another"}):
+            launch.end_leftovers([other], "lab/test")
+        launch.end_leftovers([record], "lab/other")
+        self.assertFalse(is_zombie(left))
+        self.assertEqual(launch.leftovers(record, "lab/test"), [left])
+
+    def test_it_kills_a_leftover_that_does_not_end(self):
+        grace = launch.LEFTOVER_GRACE_SECONDS
+        self.addCleanup(setattr, launch, "LEFTOVER_GRACE_SECONDS", grace)
+        launch.LEFTOVER_GRACE_SECONDS = 0.2
+        ready = self.path("ready")
+        ignores = f"import signal, time; signal.signal(15, signal.SIG_IGN); open('{ready}', 'w'); time.sleep(600)"
+        left = self.killed_parent(f'{sys.executable} -c "{ignores}"')
+        until(lambda: os.path.exists(ready), "it ignores SIGTERM")
+        launch.end_leftovers(self.records(), "lab/test")
+        self.assertFalse(os.path.exists(f"/proc/{left}") and not is_zombie(left))
+
     def test_it_gives_up_after_a_series_of_crashes(self):
         self.plan(argv=["/bin/true"])
         now = time.time()
