@@ -82,30 +82,33 @@ def is_open(gate):
 
 
 def end_leftovers(records, owner):
-    """Ends the children that the last start left behind: a program that was killed could not, and they go on working,
-    or hold memory that the next one needs."""
-    last = next((record for record in reversed(records) if "token" in record), None)
-    if last is None or last["boot"] != boot_id():
-        return
+    """Ends the children that earlier starts left behind: a program that was killed could not, and they go on working, or
+    hold memory that the next one needs."""
     for number, seconds in ((signal.SIGTERM, LEFTOVER_GRACE_SECONDS), (signal.SIGKILL, 1)):
-        for pid in leftovers(last, owner):
+        for pid in leftovers(records, owner):
             send(pid, number)
         deadline = time.monotonic() + seconds
-        while leftovers(last, owner) and time.monotonic() < deadline:
+        while leftovers(records, owner) and time.monotonic() < deadline:
             time.sleep(GATE_STEP_SECONDS)
 
 
-def leftovers(record, owner):
-    """Processes that prove ours: in the group of the recorded start, whose number is not given out again while a member
+def leftovers(records, owner):
+    """Processes that prove ours: in the group of a recorded start, whose number is not given out again while a member
     lives, and with its token in their environment."""
-    token = f"ENGINEROOM_INSTANCE={owner} {record['token']}".encode()
+    boot = boot_id()
+    tokens = {
+        record["pid"]: f"ENGINEROOM_INSTANCE={owner} {record['token']}".encode()
+        for record in records
+        if "token" in record and record["boot"] == boot
+    }
     found = []
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
             continue
         try:
             state, _, group = stat_fields(entry)[:3]
-            if int(group) != record["pid"] or state in "ZX":
+            token = tokens.get(int(group))
+            if token is None or state in "ZX":
                 continue
             with open(f"/proc/{entry}/environ", "rb") as file:
                 if token in file.read().split(b"\0"):

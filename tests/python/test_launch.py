@@ -192,7 +192,7 @@ class Launch(HostTest):
             launch.end_leftovers([other], "lab/test")
         launch.end_leftovers([record], "lab/other")
         self.assertFalse(is_zombie(left))
-        self.assertEqual(launch.leftovers(record, "lab/test"), [left])
+        self.assertEqual(launch.leftovers([record], "lab/test"), [left])
 
     def test_it_kills_a_leftover_that_does_not_end(self):
         grace = launch.LEFTOVER_GRACE_SECONDS
