@@ -7,11 +7,15 @@ import { probeOf } from "#checks/run.ts";
 import { inspectContainer, volumeDataId, type ContainerSeen } from "#observe/docker.ts";
 import { readText } from "#observe/records.ts";
 import { writeFileAtomic } from "#setup/atomic.ts";
-import { engineHost } from "#setup/docker-api.ts";
+import { askEngine, engineHost } from "#setup/docker-api.ts";
 import { containerEnd } from "#stack/drift.ts";
 
 /** Starts after which waiting longer is pointless. */
 const CRASHES = 3;
+/** After so long a start has succeeded, as the engine sees it, too. */
+const SETTLED_SECONDS = 10;
+/** Ctrl-C leaves a run 10 s in all. */
+const STOP_SECONDS = 2;
 
 /** What is waited for in a container; providers/resources.ts has the whole. */
 interface Contained {
@@ -32,34 +36,58 @@ interface Contained {
  */
 export async function contained({ check, token, container }: Contained): Promise<Probe> {
   const host = engineHost(process.env);
-  await note(host, token, container);
+  const earlier = earlierRestarts(await note(host, token, container));
   const look = () => inspectContainer(host, token);
   if (check === undefined) return async () => noteDone(container, judgeJob(await look()));
   const probe = probeOf(check, {
     processTree: async () => processesOf(await look()),
     uptime: async () => containerUptime(await look()),
   });
-  return async (signal) => judgeContainer(await look()) ?? (await probe(signal));
+  return async (signal) => judgeContainer(await look(), earlier) ?? (await probe(signal));
 }
 
-async function note(host: string, id: string, { home, volume }: Contained["container"]): Promise<void> {
+/** Ends a job that has had its time: what was given up does not go on unseen. */
+export async function endContainer(id: string): Promise<void> {
+  const call = { method: "POST", path: `/containers/${id}/stop`, query: { t: String(STOP_SECONDS) } } as const;
+  // It may be gone.
+  await askEngine(engineHost(process.env), call).catch(() => undefined);
+}
+
+async function note(
+  host: string,
+  id: string,
+  { home, volume }: Contained["container"],
+): Promise<ContainerSeen | undefined> {
   const seen = await inspectContainer(host, id);
-  if (!seen) return;
+  if (!seen) return undefined;
   // Jobs of this host may belong to another account, and read which data there is.
   mkdirSync(home, { recursive: true });
   for (const directory of [dirname(dirname(home)), dirname(home), home]) chmodSync(directory, 0o711);
   writeFileAtomic(`${home}/container.json`, JSON.stringify({ id, fingerprint: seen.fingerprint }));
-  if (volume === undefined) return;
-  writeFileAtomic(`${home}/data-id`, `${await volumeDataId(host, volume)}\n`);
-  chmodSync(`${home}/data-id`, 0o644);
+  if (volume !== undefined) {
+    writeFileAtomic(`${home}/data-id`, `${await volumeDataId(host, volume)}\n`);
+    chmodSync(`${home}/data-id`, 0o644);
+  }
+  return seen;
 }
 
-/** Undefined while it may still come to work. */
-export function judgeContainer(container: ContainerSeen | undefined): Outcome | undefined {
+/** The engine counts from the making on: what lies before a good while of work is no sign of anything now. */
+export const earlierRestarts = (container: ContainerSeen | undefined): number =>
+  container && (containerUptime(container)?.seconds ?? 0) > SETTLED_SECONDS ? container.restarts : 0;
+
+/**
+ * Undefined while it may still come to work.
+ *
+ * @param earlier restarts that are none of this wait.
+ */
+export function judgeContainer(container: ContainerSeen | undefined, earlier = 0): Outcome | undefined {
   if (!container) return failed("its container is gone");
-  const { state, error, restarts } = container;
+  const { state, error } = container;
+  const restarts = container.restarts - earlier;
   if (restarts >= CRASHES) {
-    return failed(`its program ended soon after each of ${restarts} starts (last: ${containerEnd(container)})`);
+    // The engine forgets how the last one ended when the next one runs.
+    const end = state === "running" ? "" : ` (last: ${containerEnd(container)})`;
+    return failed(`its program ended soon after each of ${restarts} starts${end}`);
   }
   if (error !== "" && state !== "running") return failed(`it could not be started: ${error}`);
   switch (state) {

@@ -53,6 +53,10 @@ export async function prove(inputs: ReadyInputs): Promise<ReadyInputs & { readon
   const report = await waitForReady(inputs);
   keepCompiled();
   if (report.outcome.status === "ready") return { ...inputs, detail: report.outcome.detail };
+  if (report.outcome.status === "pending" && "container" in inputs && inputs.container.job) {
+    const { endContainer } = await import("#checks/contained.ts");
+    await endContainer(inputs.token);
+  }
   const told = explain(inputs.service, report, {
     fix: `./engineroom logs ${inputs.service}`,
     log: await logOf(inputs),

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { failed, pending, ready, type Outcome } from "#checks/check.ts";
-import { containerUptime, judgeContainer, judgeJob, processesOf } from "#checks/contained.ts";
+import { containerUptime, earlierRestarts, judgeContainer, judgeJob, processesOf } from "#checks/contained.ts";
 import type { ContainerSeen } from "#observe/docker.ts";
 
 // Does not prove: what an engine answers; tests/unit/observe/docker.test.ts and the end-to-end tests do.
@@ -43,8 +43,8 @@ describe("a container that is waited for", () => {
     ],
     [
       "crashes again and again, and runs at the moment",
-      { ...RUNNING, restarts: 4, exitCode: 1 },
-      failed("its program ended soon after each of 4 starts (last: exited with code 1)"),
+      { ...RUNNING, restarts: 4 },
+      failed("its program ended soon after each of 4 starts"),
     ],
     ["is paused", { ...RUNNING, state: "paused" }, failed("its container is paused")],
     ["ended well", ENDED, failed("its program has ended (exited with code 0)")],
@@ -62,6 +62,20 @@ describe("a container that is waited for", () => {
     ["is dead", { ...ENDED, state: "dead", exitCode: 1 }, failed("its program has ended (exited with code 1)")],
     ["is being removed", { ...ENDED, state: "removing" }, failed("its program has ended (exited with code 0)")],
   ])("%s", (_what, container, outcome) => expect(judgeContainer(container)).toEqual(outcome));
+});
+
+describe("restarts from before", () => {
+  const longAgo = { ...RUNNING, startedAt: 1, restarts: 5 };
+  const justNow = { ...longAgo, startedAt: Date.now() / 1000 };
+  it("count for nothing where it has worked since", () => {
+    expect(earlierRestarts(longAgo)).toBe(5);
+    expect(judgeContainer(longAgo, 5)).toBeUndefined();
+    expect(judgeContainer({ ...longAgo, restarts: 8 }, 5)).toEqual(
+      failed("its program ended soon after each of 3 starts"),
+    );
+  });
+  it("count where it has only begun, or does not run", () =>
+    expect([justNow, { ...ENDED, restarts: 5 }, undefined].map(earlierRestarts)).toEqual([0, 0, 0]));
 });
 
 describe("a job in a container", () => {
