@@ -26,7 +26,7 @@ describeCases(cases, "a database and its migration, in: $runtime", ({ runtime })
     settings: { in: runtime },
     services: {
       db: { kind: "postgres", database: "app", port, ...database },
-      cache: { kind: "redis", role: "cache", port: cachePort, data: "disposable" },
+      cache: { kind: "redis", role: "broker", port: cachePort, data: "disposable" },
       migrate: {
         kind: "job",
         build: "./examples/apps/api",
@@ -70,6 +70,8 @@ describeCases(cases, "a database and its migration, in: $runtime", ({ runtime })
   const kept = (): Promise<readonly unknown[]> => query("SELECT text FROM questions");
 
   it("keeps its generated password and its rows through a change, by either driver", async () => {
+    if (runtime === "container")
+      expect((await stack.holdings()).volumes).toEqual(["cache", "db"].map((name) => `${stack.name}-${name}`));
     const [before, { db, cache }] = [password(), await stack.running()];
     stack.write(sections({ maxConnections: 50 }));
     await up(pulumi);
