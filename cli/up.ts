@@ -26,7 +26,8 @@ export function define(command: Command): void {
 function whereToLook(services: readonly ServicePlan[], stack: string): string {
   const doors = services
     .filter(({ kind }) => kind === "nginx")
-    .flatMap(({ outputs }) => (outputs["url"] ? printable(outputs["url"]) : []));
+    .flatMap(({ outputs }) => outputs["domainUrl"] ?? outputs["url"] ?? [])
+    .map((text) => printable([text]));
   const named = stack === "local" ? "" : ` --stack ${stack}`;
   return `${doors.map((url) => `Open ${url}`).join("\n")}${doors.length > 0 ? "\n" : ""}See ./engineroom${named} status`;
 }

@@ -48,6 +48,7 @@ export interface KindPlan {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, Text>>;
   readonly files?: readonly PlannedFile[];
+  readonly reload?: ServicePlan["reload"];
   readonly directories?: readonly string[];
   readonly tools?: readonly ToolName[];
   readonly model?: ModelPlan;

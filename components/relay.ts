@@ -1,5 +1,6 @@
 import type { NetworkPlan, PlannedPort, ServicePlan } from "#stack/plan.ts";
 import type { KindPlan, PlanContext } from "./kind.ts";
+import { nginxRun } from "./nginx/plan.ts";
 
 /** Name of the service that brings a stack's containers to its host services; no other may have it. */
 export const RELAY = "relay";
@@ -19,18 +20,7 @@ export function relayPlan(
   const targets = services.flatMap(({ ports }) => ports).filter(({ host }) => host !== "0.0.0.0");
   const [first] = targets;
   return {
-    argv: [
-      context.tool("nginx").path,
-      "-p",
-      `${home}/`,
-      "-c",
-      `${home}/nginx.conf`,
-      "-e",
-      "stderr",
-      "-g",
-      "daemon off;",
-    ],
-    files: [{ path: "nginx.conf", mode: "0600", content: [relayConf(network, targets)] }],
+    ...nginxRun({ program: context.tool("nginx").path, prefix: home, home, conf: relayConf(network, targets) }),
     tools: ["nginx"],
     check: first ? { kind: "tcp", host: gateway, port: first.port } : { kind: "alive", seconds: 0 },
     readyTimeoutMs: 30_000,

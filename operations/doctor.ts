@@ -17,6 +17,7 @@ import { shortId } from "#stack/drift.ts";
 import { SERVICE_USER } from "#stack/places.ts";
 import type { StackPlan } from "#stack/plan.ts";
 import type { Problem } from "#stack/problems.ts";
+import { domains, unknownDomain } from "./domains.ts";
 import { leftovers } from "./leftovers.ts";
 import { pendingOperations, stackLocks, type StackLock } from "./locks.ts";
 import { saltFits } from "./salt.ts";
@@ -32,13 +33,14 @@ const wrong = (problem: Problem): Finding => ({ ok: false, ...problem });
 
 /** Looks at everything that could be in the way of the stack. Changes nothing. */
 export async function examine(world: World, env: Environment): Promise<readonly Finding[]> {
-  const [free, held, sound, key, left, containers, ahead] = await Promise.all([
+  const [free, held, sound, key, left, containers, names, ahead] = await Promise.all([
     places(world),
     ports(world),
     models(world),
     passphrase(world, env),
     leftovers(world, stackNames(world.plan.places.projectDir)),
     engineFindings(world, env),
+    domains(world.plan.services),
     preflight(world),
   ]);
   return problemsLast([
@@ -55,6 +57,9 @@ export async function examine(world: World, env: Environment): Promise<readonly 
     ...key,
     ...engine(world, env),
     ...containers,
+    ...names.map(({ domain, address }) =>
+      address === undefined ? wrong(unknownDomain(domain)) : fine(`domain ${domain}`, `resolves to ${address}`),
+    ),
     ...[...left, ...ahead].map(wrong),
   ]);
 }

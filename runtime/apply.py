@@ -193,8 +193,12 @@ def start_service(plan, text):
     name = plan["service"]
     if identity(plan["socket"]) != plan["owner"]:
         raise Refused(f"{plan['socket']}: expected supervisord of {plan['owner']}. Fix: run `up` again")
+    values = secrets_given()
+    make_directories(plan)
+    if "reload" in plan:
+        try_reload(plan, values)
     remove(mark_of(plan))
-    paths, changed = install(plan)
+    paths, changed = install(plan, values)
     program = f"{plan['stackDir']}/programs/{name}.conf"
     write(program, plan["program"])
     bring_up(Supervisor(plan["socket"]), plan, changed)
@@ -211,10 +215,45 @@ def bring_up(rpc, plan, changed):
     if name in added or name in altered:
         reset(plan)
         ignoring(ALREADY_ADDED, rpc.addProcessGroup, name)
+    elif changed == reloadable(plan) and reloaded(rpc, plan):
+        return
     elif changed or rpc.getProcessInfo(name)["statename"] not in ("RUNNING", "STARTING"):
         stop_program(rpc, name)
         reset(plan)
         ignoring(ALREADY_STARTED, rpc.startProcess, name, False)
+
+
+def reloadable(plan):
+    return [f"{home_of(plan)}/{plan['reload']['file']}"] if "reload" in plan else None
+
+
+def try_reload(plan, values):
+    import subprocess
+
+    from reload import try_file
+
+    environment = {name: filled(value, values) for name, value in plan["launch"]["env"].items()}
+
+    def run(argv):
+        ran = subprocess.run(
+            argv, cwd=home_of(plan), env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False
+        )
+        return ran.returncode, (ran.stdout + ran.stderr).decode(errors="replace")
+
+    [content] = [file["content"] for file in plan["files"] if file["path"] == plan["reload"]["file"]]
+    try_file(plan["service"], plan["reload"], home_of(plan), filled(content, values), run)
+
+
+def reloaded(rpc, plan):
+    """Whether it took its new file while it runs; one that still waits for a dependency has nobody who would."""
+    from reload import hang_up, workers
+
+    info = rpc.getProcessInfo(plan["service"])
+    if info["statename"] != "RUNNING" or not workers(info["pid"]):
+        return False
+    # supervisord signals its own child and no other.
+    hang_up(plan["service"], info["pid"], lambda: rpc.signalProcess(plan["service"], "HUP"), plan["reload"]["logFile"])
+    return True
 
 
 def reset(plan):
@@ -248,13 +287,18 @@ def ignoring(code, call, *arguments):
             raise
 
 
-def install(plan):
-    """Writes the service's files; which there are, and whether any changed."""
-    home = home_of(plan)
-    os.makedirs(home, exist_ok=True)
-    values = json.loads(sys.stdin.read() or "{}")
-    for path in plan["directories"]:
+def secrets_given():
+    return json.loads(sys.stdin.read() or "{}")
+
+
+def make_directories(plan):
+    for path in [home_of(plan), *plan["directories"]]:
         os.makedirs(path, exist_ok=True)
+
+
+def install(plan, values):
+    """Writes the service's files; which there are, and which changed."""
+    home = home_of(plan)
     written = {
         f"{home}/{file['path']}": (filled(file["content"], values), int(file["mode"], 8)) for file in plan["files"]
     }
@@ -304,7 +348,8 @@ def run_job(plan, text):
 
     job, launch = plan["job"], plan["launch"]
     remove(job["doneFile"])
-    install(plan)
+    make_directories(plan)
+    install(plan, secrets_given())
     os.makedirs(os.path.dirname(job["logFile"]), exist_ok=True)
     with open(f"{home_of(plan)}/launch.json", encoding="utf-8") as file:
         settings = json.load(file)

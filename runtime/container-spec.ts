@@ -7,6 +7,7 @@ import {
   type ImageBuildPlan,
   type PlannedFile,
   type PlannedVolume,
+  type ReloadPlan,
   type ServicePlan,
   type StackPlan,
 } from "#stack/plan.ts";
@@ -20,6 +21,8 @@ export interface FilesPlan {
   readonly home: string;
   readonly directory: string;
   readonly files: readonly PlannedFile[];
+  /** The one file, where the program takes another one while it runs: changed files do not mean another container. */
+  readonly reload?: ReloadPlan;
   /** Variables that hold secrets: entry.sh sets them, so that they are in no container's settings. */
   readonly env: Readonly<Record<string, Text>>;
 }
@@ -104,10 +107,13 @@ export function containerSpec(plan: ServicePlan, { places, network, services }: 
     restart: plan.restart === "always" ? "unless-stopped" : plan.restart,
     stopSignal: `SIG${plan.stopSignal}`,
     stopGraceSeconds: Math.ceil(plan.stopGraceMs / 1000),
-    ...(files.length > 0 && { files: { service: plan.name, home, directory, files, env: hidden } }),
+    ...(files.length > 0 && { files: filesPlan({ service: plan.name, home, directory, files, env: hidden }, plan) }),
     ...(plan.run === "job" && { job: { doneFile: `${home}/done.json`, data: dataOf(plan, services) } }),
   };
 }
+
+const filesPlan = (files: FilesPlan, { reload }: ServicePlan): FilesPlan =>
+  reload && files.files.length === 1 ? { ...files, reload } : files;
 
 const DEFAULT_MEMORY = 1024 * 2 ** 20;
 

@@ -56,15 +56,11 @@ function writeFiles(
 }
 
 /** The last label, so that its place in the list is known whatever else there is. */
-function labelsOf(
-  labels: Readonly<Record<string, string>>,
-  files: local.Command | undefined,
-  drift: string | undefined,
-) {
+function labelsOf({ labels, files: plan }: ContainerSpec, files: local.Command | undefined, drift: string | undefined) {
   const all: { label: string; value: pulumi.Input<string> }[] = [
     ...Object.entries(labels).map(([label, value]) => ({ label, value })),
-    // Changed files are another container: what it read at its start is what it runs with.
-    ...(files ? [{ label: "engineroom.files", value: pulumi.unsecret(files.stdout) }] : []),
+    // Changed files are another container, unless it takes them itself: what it read at its start is what it runs with.
+    ...(files && !plan?.reload ? [{ label: "engineroom.files", value: pulumi.unsecret(files.stdout) }] : []),
   ];
   return {
     labels: [...all, { label: LABEL.drift, value: driftText(drift) }],
@@ -80,7 +76,7 @@ function makeContainer(
   files: local.Command | undefined,
   parent: pulumi.Resource,
 ) {
-  const { labels, ignoreChanges } = labelsOf(spec.labels, files, drift);
+  const { labels, ignoreChanges } = labelsOf(spec, files, drift);
   return new DockerResource(
     "Container",
     `${plan.name}-container`,

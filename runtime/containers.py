@@ -9,6 +9,7 @@ import sys
 from urllib.parse import quote
 
 from host import Refused, filled, read, remove, sha256, write
+from reload import hang_up, try_file, workers
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 OWNER = "engineroom.owner"
@@ -32,16 +33,45 @@ def start_files(plan, text):
         lines = (f"export {name}={shlex.quote(filled(value, values))}\n" for name, value in plan["env"].items())
         texts["env.sh"] = "".join(lines)
     mark = f"{parent(directory)}/installed.json"
+    runs = living(plan) if "reload" in plan else None
+    if runs:
+        try_reload(plan, texts, runs)
     remove(mark)
     for name in os.listdir(directory):
         if name not in texts:
             remove(f"{directory}/{name}")
-    for name, content in texts.items():
-        write(f"{directory}/{name}", content, 0o444)
+    changed = [name for name, content in texts.items() if write(f"{directory}/{name}", content, 0o444)]
+    if runs and changed:
+        hang_up(plan["service"], leader(runs), lambda: ask("POST", f"/containers/{runs['Id']}/kill?signal=HUP"))
     # So that whoever quotes the log knows what to leave out.
     write(f"{parent(directory)}/launch.json", json.dumps({"secrets": sorted(values.values())}))
     files = {f"{directory}/{name}": sha256(read(f"{directory}/{name}")) for name in texts}
     write(mark, json.dumps({"plan": sha256(text), "files": files}))
+
+
+def living(plan):
+    """The service's container as the engine tells of it, where it runs: the files are there when a new one starts."""
+    noted = json.loads(read(f"{plan['home']}/container.json") or "{}")
+    if "id" not in noted:
+        return None
+    status, found = ask("GET", f"/containers/{noted['id']}/json")
+    return found if status == 200 and found["State"]["Status"] == "running" and leader(found) else None
+
+
+def leader(container):
+    """The engine's init stands above the program."""
+    return next(iter(workers(container["State"]["Pid"])), None)
+
+
+def try_reload(plan, texts, container):
+    def run(argv):
+        _, made = ask("POST", f"/containers/{container['Id']}/exec", {"Cmd": argv, "AttachStdout": True, "AttachStderr": True, "Tty": True})
+        _, output = ask("POST", f"/exec/{made['Id']}/start", {"Detach": False, "Tty": True})
+        _, ended = ask("GET", f"/exec/{made['Id']}/json")
+        return ended["ExitCode"], output or ""
+
+    file = plan["reload"]["file"]
+    try_file(plan["service"], plan["reload"], plan["directory"], texts[file], run)
 
 
 def stop_files(plan, _text):
@@ -93,21 +123,30 @@ def take_away(found):
     ask("DELETE", f"/containers/{found['Id']}?force=1")
 
 
-def ask(method, path):
-    """Status and answer of the engine; a refusal other than 404 ends us."""
+def ask(method, path, body=None):
+    """Status and answer of the engine, a text where it is no JSON; a refusal other than 404 ends us."""
     connection = Connection()
     try:
-        connection.request(method, path)
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        connection.request(method, path, None if body is None else json.dumps(body), headers)
         response = connection.getresponse()
         text = response.read()
     except OSError as error:
         raise Refused(f"{host()}: expected the Docker engine to answer, got: {error}. Fix: see `docker info`") from None
     finally:
         connection.close()
-    answer = json.loads(text) if text.strip() else {}
+    answer = answer_in(text)
     if response.status >= 400 and response.status != 404:
-        raise Refused(f"Docker engine, {method} {path}: expected success, got: {answer.get('message', response.status)}")
+        reason = answer.get("message", response.status) if isinstance(answer, dict) else answer
+        raise Refused(f"Docker engine, {method} {path}: expected success, got: {reason}")
     return response.status, answer
+
+
+def answer_in(text):
+    try:
+        return json.loads(text) if text.strip() else {}
+    except ValueError:
+        return text.decode(errors="replace")
 
 
 def host():

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Tools } from "#setup/tools.ts";
 import { SERVICE_USER, type HostPlaces, type StackPlaces } from "#stack/places.ts";
-import type { PlannedFile, ServicePlan } from "#stack/plan.ts";
+import type { PlannedFile, ReloadPlan, ServicePlan } from "#stack/plan.ts";
 import { doneFile } from "#stack/load.ts";
 import { secretsIn, type Text } from "#stack/text.ts";
 
@@ -22,6 +22,8 @@ export interface HostPlan extends Places {
   readonly directories: readonly string[];
   /** Removed with the service: the data that nobody wants kept. */
   readonly disposable?: readonly string[];
+  /** Where it logs why it did not take the file. */
+  readonly reload?: ReloadPlan & { readonly logFile: string };
   /** What runtime/launch.py turns itself into. */
   readonly launch: Launch;
   /** supervisord's program section; absent for a job. */
@@ -89,6 +91,7 @@ export function hostPlan(plan: ServicePlan, services: readonly ServicePlan[], co
     files: plan.files,
     directories: plan.directories,
     ...(disposable.length > 0 && { disposable }),
+    ...(plan.reload && { reload: { ...plan.reload, logFile: plan.errorLog ?? plan.logFile } }),
     launch: {
       argv: plan.argv,
       cwd: plan.cwd,

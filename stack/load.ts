@@ -596,6 +596,7 @@ function completePlan(
     cwd: plan.cwd ? path(plan.cwd) : build && !plan.files ? build.target : `${places.servicesDir}/${name}`,
     env: { ...(onHost ? toolEnv(plan, context) : {}), ...plan.env, ...settings.env },
     files: plan.files ?? [],
+    ...(plan.reload && { reload: plan.reload }),
     directories: onHost ? (plan.directories ?? []) : [],
     ports: listens(draft) ? [{ host: address, port: at.port }] : [],
     // What may fail is not waited for: after a restart of the machine it might never come.

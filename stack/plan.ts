@@ -120,6 +120,14 @@ export type Place = "host" | "container";
 /** What a container calls this host. */
 export const HOST_NAME = "host.docker.internal";
 
+/** How a service takes another settings file while it runs, by a HUP, with its connections. */
+export interface ReloadPlan {
+  /** `path` of the file. */
+  readonly file: string;
+  /** Ends with exit code 0 where the service will take what stands in a file of this name with `.new` behind it. */
+  readonly test: readonly string[];
+}
+
 /** One service, fully decided: what tests compare, `engineroom plan` prints and a maker carries out. */
 export interface ServicePlan {
   readonly name: string;
@@ -135,6 +143,7 @@ export interface ServicePlan {
   readonly cwd: string;
   readonly env: Readonly<Record<string, Text>>;
   readonly files: readonly PlannedFile[];
+  readonly reload?: ReloadPlan;
   /** Directories made before the start, mode 0700. */
   readonly directories: readonly string[];
   readonly ports: readonly PlannedPort[];

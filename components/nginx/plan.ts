@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import { HOST_NAME } from "#stack/plan.ts";
+import type { Problem } from "#stack/problems.ts";
 import { defineKind, httpOutputs, MIB, type KindPlan, type PlanContext } from "../kind.ts";
 import { nginxSettings } from "./settings.ts";
 
@@ -19,6 +20,26 @@ interface Server {
   readonly locations: readonly string[];
   /** On the host: the address to bind. */
   readonly address: string;
+  readonly domain?: string;
+}
+
+/** How an nginx is started with a configuration, and takes another one while it runs. */
+export function nginxRun({
+  program,
+  prefix,
+  home,
+  conf,
+}: Readonly<Record<"program" | "prefix" | "home" | "conf", string>>) {
+  const argv = (...options: readonly string[]) => [
+    program,
+    ...["-p", `${prefix}/`, ...options, "-e", "stderr", "-g", "daemon off;"],
+  ];
+  const file = "nginx.conf";
+  return {
+    argv: argv("-c", `${home}/${file}`),
+    files: [{ path: file, mode: "0600", content: [conf] }],
+    reload: { file, test: argv("-t", "-q", "-c", `${home}/${file}.new`) },
+  };
 }
 
 /** The plan of one nginx that serves `server`; also used for built pages. */
@@ -28,11 +49,12 @@ export function planNginx(server: Server, context: PlanContext): KindPlan {
   // Where its temporary files go, relative ones of the configuration too: in a container all else is read-only.
   const prefix = onHost ? home : "/tmp";
   return {
-    argv: [
-      onHost ? context.tool("nginx").path : "nginx",
-      ...["-p", `${prefix}/`, "-c", `${home}/nginx.conf`, "-e", "stderr", "-g", "daemon off;"],
-    ],
-    files: [{ path: "nginx.conf", mode: "0600", content: [nginxConf(server, context)] }],
+    ...nginxRun({
+      program: onHost ? context.tool("nginx").path : "nginx",
+      prefix,
+      home,
+      conf: nginxConf(server, context),
+    }),
     directories: onHost ? [`${home}/temp`] : [],
     tools: ["nginx"],
     check: {
@@ -54,7 +76,7 @@ function nginxConf(server: Server, context: PlanContext): string {
   const temp = onHost ? "temp/" : "";
   return `worker_processes auto;
 pid ${temp}nginx.pid;
-worker_shutdown_timeout 10s;
+worker_shutdown_timeout 10m;
 events { worker_connections 1024; }
 http {
   access_log /dev/stdout;
@@ -72,7 +94,12 @@ http {
   default_type application/octet-stream;
   map $http_upgrade $connection_upgrade { default upgrade; '' ''; }
 ${(server.upstreams ?? []).map((upstream) => `  ${upstream}\n`).join("")}  server {
-    listen ${onHost ? server.address : context.listen}:${context.port};
+    listen ${onHost ? server.address : context.listen}:${context.port};${
+      server.domain === undefined
+        ? ""
+        : `
+    server_name ${server.domain};`
+    }
     location = ${IDENTITY.path} { access_log off; add_header ${IDENTITY.header} "${context.places.owner}"; return 204; }
 ${server.locations.map((location) => `    ${location}`).join("\n")}
   }
@@ -81,9 +108,12 @@ ${server.locations.map((location) => `    ${location}`).join("\n")}
 }
 
 /** Buffering is off, so that a token stream arrives token by token; the long timeout is between two reads. */
-function proxyLocation(prefix: string, target: string): string {
+function proxyLocation(prefix: string, target: string, hasBackup = false): string {
+  const another = `
+      proxy_next_upstream error timeout http_502 http_503 http_504;
+      proxy_next_upstream_tries 2;`;
   return `location ${prefix} {
-      proxy_pass ${target};
+      proxy_pass ${target};${hasBackup ? another : ""}
       proxy_http_version 1.1;
       proxy_set_header Host $host;
       proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
@@ -97,42 +127,100 @@ function proxyLocation(prefix: string, target: string): string {
     }`;
 }
 
-const TARGET = /^(https?:\/\/)([a-z][a-z0-9.-]*):(\d+)(\/.*)?$/;
+const TARGET = /^(?:http|ws)(s?):\/\/([a-z0-9][a-z0-9.-]*):(\d+)(\/.*)?$/;
+
+interface Target {
+  readonly scheme: string;
+  readonly host: string;
+  readonly port: string;
+  /** Takes the place of the prefix, where there is one. */
+  readonly path: string;
+}
+
+function targetOf(text: string): Target | undefined {
+  const [match, secure = "", host = "", port = "", path = ""] = TARGET.exec(text) ?? [];
+  return match === undefined ? undefined : { scheme: `http${secure}://`, host, port, path };
+}
+
+/** What one route leads to, in the order in which it is tried. */
+interface Route {
+  readonly prefix: string;
+  readonly targets: readonly string[];
+}
+
+/** A target that is switched off, `${name.url?}`, leaves nothing to route to. */
+const routesOf = (routes: Settings["routes"]): readonly Route[] =>
+  Object.entries(routes)
+    .map(([prefix, route]) => {
+      const targets = typeof route === "string" ? [route] : [route.to, route.backup];
+      return { prefix, targets: targets.filter((target) => target !== "") };
+    })
+    .filter(({ targets }) => targets.length > 0);
 
 /**
- * A container's name has no address while the container is down, and another one after each replacement: nginx would
- * not start without it, or keep asking the old one. So the engine's own name server is asked while nginx runs.
+ * On the host one target is named where it is. Two are an upstream; in a container each one is: its name has no address
+ * while the other container is down, and another one after each replacement. nginx would not start without it, or keep
+ * asking the old one, so the engine's own name server is asked while nginx runs.
  */
-function inContainer(routes: readonly (readonly [string, string])[]): Pick<Server, "upstreams" | "locations"> {
+function proxied(routes: readonly Route[], context: PlanContext): Pick<Server, "upstreams" | "locations"> | Problem {
   const upstreams = new Map<string, string>();
-  const locations = routes.map(([prefix, target]) => {
-    const [, scheme = "", host = "", port = "", path = ""] = TARGET.exec(target) ?? [];
-    // This host's name stands in the container's hosts file, which no name server reads.
-    if (host === "" || host === HOST_NAME) return proxyLocation(prefix, target);
-    const name = `${host}_${port}`;
-    upstreams.set(name, `upstream ${name} { zone ${name} 64k; server ${host}:${port} resolve max_fails=0; }`);
-    return proxyLocation(prefix, `${scheme}${name}${path}`);
+  const locations: string[] = [];
+  for (const { prefix, targets } of routes) {
+    const parsed = targets.map(targetOf);
+    const found = parsed.filter((target) => target !== undefined);
+    const [first] = found;
+    const alike = found.length === targets.length && found.every((target) => isLike(target, first));
+    if (targets.length > 1 && !alike) return notAlike(prefix, targets, context);
+    if (!first || (found.length === 1 && (context.in === "host" || first.host === HOST_NAME))) {
+      locations.push(proxyLocation(prefix, first ? urlOf(first, `${first.host}:${first.port}`) : (targets[0] ?? "")));
+      continue;
+    }
+    const name = found.map(({ host, port }) => `${host}_${port}`).join("_or_");
+    upstreams.set(name, upstream(name, found, context));
+    locations.push(proxyLocation(prefix, urlOf(first, name), found.length > 1));
+  }
+  const resolver = context.in === "host" ? [] : ["resolver 127.0.0.11 valid=1s ipv6=off;"];
+  return { upstreams: [...resolver, ...upstreams.values()], locations };
+}
+
+const urlOf = ({ scheme, path }: Target, place: string): string => `${scheme}${place}${path}`;
+
+const isLike = (one: Target, other: Target | undefined): boolean =>
+  one.scheme === other?.scheme && one.path === other.path;
+
+const notAlike = (prefix: string, targets: readonly string[], { name }: PlanContext): Problem => ({
+  code: "ROUTE_BACKUP",
+  where: `services.${name}.routes.${prefix}.backup`,
+  expected: "a URL with a port that differs from that of `to` in host and port alone",
+  got: targets.map((target) => `\`${target}\``).join(" for "),
+  fix: "write both as `${name.url}`",
+});
+
+/** One alone is always asked, so that it works again with its first answer; so is the last resort of two. */
+function upstream(name: string, targets: readonly Target[], { in: place }: PlanContext): string {
+  const servers = targets.map(({ host, port }, index) => {
+    const resolve = place === "container" && host !== HOST_NAME ? " resolve" : "";
+    const first = targets.length === 1 ? "max_fails=0" : "max_fails=1 fail_timeout=1s";
+    return `server ${host}:${port}${resolve} ${index === 0 ? first : "max_fails=0 backup"};`;
   });
-  return { upstreams: ["resolver 127.0.0.11 valid=1s ipv6=off;", ...upstreams.values()], locations };
+  return `upstream ${name} { zone ${name} 64k; ${servers.join(" ")} }`;
 }
 
 export const nginx = defineKind<Settings>({
   settings: nginxSettings,
   className: "Nginx",
   defaultPort: 8080,
-  outputs: (_settings, _context, at) => httpOutputs(at),
+  outputs: ({ domain }, _context, at) => ({
+    ...httpOutputs(at),
+    ...(domain !== undefined && {
+      domain: [domain],
+      domainUrl: [`http://${domain}${at.port === 80 ? "" : `:${at.port}`}`],
+    }),
+  }),
   plan: (settings, context) => {
-    // A target that is switched off, `${name.url?}`, leaves nothing to route to.
-    const routes = Object.entries(settings.routes).filter(([, target]) => target !== "");
-    return planNginx(
-      {
-        address: settings.address,
-        maxBody: settings.maxBody,
-        ...(context.in === "host"
-          ? { locations: routes.map(([prefix, target]) => proxyLocation(prefix, target)) }
-          : inContainer(routes)),
-      },
-      context,
-    );
+    const routes = proxied(routesOf(settings.routes), context);
+    if ("code" in routes) return routes;
+    const { address, maxBody, domain } = settings;
+    return planNginx({ address, maxBody, ...(domain !== undefined && { domain }), ...routes }, context);
   },
 });

@@ -146,15 +146,8 @@ class Install(ApplyTest):
     """What a service finds on the disk."""
 
     def install(self, plan, secrets=None):
-        os.makedirs(plan["servicesDir"], exist_ok=True)
-        before = sys.stdin
-        with open(self.path("stdin"), "w+", encoding="utf-8") as sys.stdin:
-            try:
-                sys.stdin.write(json.dumps(secrets or {}))
-                sys.stdin.seek(0)
-                return apply.install(plan)
-            finally:
-                sys.stdin = before
+        apply.make_directories(plan)
+        return apply.install(plan, secrets or {})
 
     def planned(self, content):
         return self.plan(

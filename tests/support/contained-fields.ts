@@ -23,6 +23,9 @@ const up = (...services: readonly string[]): readonly string[] =>
 /** The same, with other files. */
 const whole = (...services: readonly string[]): readonly string[] =>
   services.flatMap((service) => [`${service}-files`, ...up(service)]);
+/** It takes other files while it runs. */
+const taken = (...services: readonly string[]): readonly string[] =>
+  services.flatMap((service) => [`${service}-files`, `${service}-ready`]);
 const image = (directory: string): readonly string[] => [`image-${directory}`, `image-${directory}-context`];
 
 const HAS_FILES: ReadonlySet<ServiceName> = new Set([
@@ -44,8 +47,8 @@ const followersOf: Readonly<Record<ServiceName, readonly string[]>> = {
   chat: up("api", "worker"),
   llm: [],
   migrate: [],
-  api: [...whole("edge"), ...up("tick")],
-  site: whole("edge"),
+  api: [...taken("edge"), ...up("tick")],
+  site: taken("edge"),
   worker: [],
   edge: [],
   tick: [],
@@ -165,7 +168,7 @@ export const containedFields = (ground: Ground): Readonly<Record<ServiceName, Ro
   },
   api: {
     ...common("api", "site", "INT"),
-    in: onHost("api", "api-process", "build-examples/apps/api", ...RELAY, ...followersOf.api),
+    in: onHost("api", "api-process", "build-examples/apps/api", ...RELAY, ...followersOf.api, ...up("edge")),
     ...application("api"),
     port: to(ground.ports[1], ...up("api"), ...followersOf.api),
     build: to(ground.otherApp, ...up("api"), ...image("other")),
@@ -188,6 +191,7 @@ export const containedFields = (ground: Ground): Readonly<Record<ServiceName, Ro
       "site",
       ...["site-process", "build-examples/apps/web", ...image("examples/apps/web"), ...RELAY],
       ...followersOf.site,
+      ...up("edge"),
     ),
     enabled: to(false, ...whole("site"), ...image("examples/apps/web"), "containers", ...followersOf.site),
     port: to(ground.ports[1], ...whole("site"), ...followersOf.site),
@@ -198,8 +202,9 @@ export const containedFields = (ground: Ground): Readonly<Record<ServiceName, Ro
     in: onHost("edge", "edge-process"),
     port: to(ground.ports[1], ...whole("edge")),
     address: to("0.0.0.0", ...up("edge")),
-    routes: to(added({ "/v1/": "${chat.url?}" }), ...whole("edge")),
-    maxBody: to("1MiB", ...whole("edge")),
+    domain: to("lab.localhost", ...taken("edge")),
+    routes: to(added({ "/v1/": "${chat.url?}" }), ...taken("edge")),
+    maxBody: to("1MiB", ...taken("edge")),
   },
   tick: {
     ...common("tick", "db", "INT"),

@@ -196,6 +196,7 @@ export const serviceFields = (ground: Ground): Readonly<Record<ServiceName, Rows
     ...common("edge", "db", "INT"),
     port: to(ground.ports[1], ...up("edge")),
     address: to("0.0.0.0", ...up("edge")),
+    domain: to("lab.localhost", ...up("edge")),
     routes: to(added({ "/v1/": "${chat.url?}" }), ...up("edge")),
     maxBody: to("1MiB", ...up("edge")),
     in: contained("edge", "edge-process", "edge-files", ...RELAY),

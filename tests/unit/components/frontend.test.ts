@@ -39,7 +39,7 @@ it("has this plan", () =>
         "content": [
           "worker_processes auto;
   pid temp/nginx.pid;
-  worker_shutdown_timeout 10s;
+  worker_shutdown_timeout 10m;
   events { worker_connections 1024; }
   http {
     access_log /dev/stdout;
@@ -95,6 +95,22 @@ it("has this plan", () =>
       },
     ],
     "readyTimeoutMs": 30000,
+    "reload": {
+      "file": "nginx.conf",
+      "test": [
+        "/opt/nginx/nginx",
+        "-p",
+        "STACK/services/site/",
+        "-t",
+        "-q",
+        "-c",
+        "STACK/services/site/nginx.conf.new",
+        "-e",
+        "stderr",
+        "-g",
+        "daemon off;",
+      ],
+    },
     "required": true,
     "restart": "always",
     "run": "service",
@@ -158,7 +174,7 @@ describe("in a container", () => {
             "content": [
               "worker_processes auto;
     pid nginx.pid;
-    worker_shutdown_timeout 10s;
+    worker_shutdown_timeout 10m;
     events { worker_connections 1024; }
     http {
       access_log /dev/stdout;
@@ -190,6 +206,22 @@ describe("in a container", () => {
           },
         ],
         "home": "CONTAINERS/site",
+        "reload": {
+          "file": "nginx.conf",
+          "test": [
+            "nginx",
+            "-p",
+            "/tmp/",
+            "-t",
+            "-q",
+            "-c",
+            "/run/engineroom/nginx.conf.new",
+            "-e",
+            "stderr",
+            "-g",
+            "daemon off;",
+          ],
+        },
         "service": "site",
       },
       "hosts": {},

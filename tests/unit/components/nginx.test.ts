@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { networkPlan } from "#stack/containers.ts";
 import { printable } from "#stack/text.ts";
-import { containerOf, context, readable, serviceOf } from "#tests/support/stack.ts";
+import { containerOf, context, problemsOf, readable, serviceOf } from "#tests/support/stack.ts";
 
 const web = { kind: "web", command: ["serve"] };
 const plan = (settings: object = {}) =>
@@ -53,7 +53,7 @@ it("has this plan", () =>
         "content": [
           "worker_processes auto;
   pid temp/nginx.pid;
-  worker_shutdown_timeout 10s;
+  worker_shutdown_timeout 10m;
   events { worker_connections 1024; }
   http {
     access_log /dev/stdout;
@@ -119,6 +119,22 @@ it("has this plan", () =>
       },
     ],
     "readyTimeoutMs": 30000,
+    "reload": {
+      "file": "nginx.conf",
+      "test": [
+        "/opt/nginx/nginx",
+        "-p",
+        "STACK/services/edge/",
+        "-t",
+        "-q",
+        "-c",
+        "STACK/services/edge/nginx.conf.new",
+        "-e",
+        "stderr",
+        "-g",
+        "daemon off;",
+      ],
+    },
     "required": true,
     "restart": "always",
     "run": "service",
@@ -145,6 +161,60 @@ describe("nginx.conf", () => {
 
   it("has no place for a target that is switched off", () =>
     expect(conf({ routes: { "/": "${off.url?}" } })).not.toContain("proxy_pass"));
+});
+
+describe("a backup", () => {
+  const to = "http://127.0.0.1:1";
+  it("is asked while the first one does not answer", () => {
+    const text = conf({ routes: { "/": { to, backup: "${api.url}" } } });
+    expect(text).toContain(
+      "  upstream 127.0.0.1_1_or_127.0.0.1_8000 { zone 127.0.0.1_1_or_127.0.0.1_8000 64k; " +
+        "server 127.0.0.1:1 max_fails=1 fail_timeout=1s; server 127.0.0.1:8000 max_fails=0 backup; }\n",
+    );
+    expect(text).toContain(`location / {
+      proxy_pass http://127.0.0.1_1_or_127.0.0.1_8000;
+      proxy_next_upstream error timeout http_502 http_503 http_504;
+      proxy_next_upstream_tries 2;
+`);
+  });
+
+  it.each([
+    [{ to: "${off.url?}", backup: "${api.url}" }, "proxy_pass http://127.0.0.1:8000;"],
+    [{ to: "${api.url}", backup: "${off.url?}" }, "proxy_pass http://127.0.0.1:8000;"],
+  ])("that is alone is the one: %j", (route, line) => {
+    expect(conf({ routes: { "/": route } })).toContain(line);
+    expect(conf({ routes: { "/": route } })).not.toContain("upstream ");
+  });
+
+  it.each([
+    ["${api.url}/v1", "`http://127.0.0.1:8000/v1`"],
+    ["https://127.0.0.1:2", "`https://127.0.0.1:2`"],
+    ["http://nowhere", "`http://nowhere`"],
+  ])("has the form of the first one: %s", (backup, shown) =>
+    expect(
+      problemsOf({
+        services: { api: web, edge: { kind: "nginx", routes: { "/": { to, backup } } } },
+      }),
+    ).toEqual([
+      {
+        code: "ROUTE_BACKUP",
+        where: "services.edge.routes./.backup",
+        expected: "a URL with a port that differs from that of `to` in host and port alone",
+        got: `\`${to}\` for ${shown}`,
+        fix: "write both as `${name.url}`",
+      },
+    ]),
+  );
+});
+
+it("speaks HTTP to a target of WebSockets", () =>
+  expect(conf({ routes: { "/ws/": "ws://127.0.0.1:9001" } })).toContain("proxy_pass http://127.0.0.1:9001;"));
+
+it("has a name", () => {
+  const named = plan({ domain: "lab.localhost" });
+  expect(conf({ domain: "lab.localhost" })).toContain("listen 127.0.0.1:8080;\n    server_name lab.localhost;\n");
+  expect(named.outputs).toMatchObject({ domain: ["lab.localhost"], domainUrl: ["http://lab.localhost:8080"] });
+  expect(plan({ domain: "lab.example", port: 80 }).outputs).toMatchObject({ domainUrl: ["http://lab.example"] });
 });
 
 it("is asked at loopback where it listens everywhere", () =>
@@ -213,7 +283,7 @@ describe("in a container", () => {
             "content": [
               "worker_processes auto;
     pid nginx.pid;
-    worker_shutdown_timeout 10s;
+    worker_shutdown_timeout 10m;
     events { worker_connections 1024; }
     http {
       access_log /dev/stdout;
@@ -257,6 +327,22 @@ describe("in a container", () => {
           },
         ],
         "home": "CONTAINERS/edge",
+        "reload": {
+          "file": "nginx.conf",
+          "test": [
+            "nginx",
+            "-p",
+            "/tmp/",
+            "-t",
+            "-q",
+            "-c",
+            "/run/engineroom/nginx.conf.new",
+            "-e",
+            "stderr",
+            "-g",
+            "daemon off;",
+          ],
+        },
         "service": "edge",
       },
       "hosts": {},
@@ -287,6 +373,16 @@ describe("in a container", () => {
       "  upstream api_8000 { zone api_8000 64k; server api:8000 resolve max_fails=0; }",
     ]);
     expect(conf.match(/proxy_pass .*;/g)).toEqual(["proxy_pass http://api_8000;", "proxy_pass http://api_8000/v1/;"]);
+  });
+
+  it("has a container for another one's backup", () => {
+    const conf = confOf({
+      routes: { "/": { to: "${api.url}", backup: "${off.url?}" }, "/b": { to: "http://b:1", backup: "${api.url}" } },
+    });
+    expect(conf.match(/^ *upstream .*$/gm)).toEqual([
+      "  upstream api_8000 { zone api_8000 64k; server api:8000 resolve max_fails=0; }",
+      "  upstream b_1_or_api_8000 { zone b_1_or_api_8000 64k; server b:1 resolve max_fails=1 fail_timeout=1s; server api:8000 resolve max_fails=0 backup; }",
+    ]);
   });
 
   it("finds this host in the hosts file, which no name server reads", () => {
