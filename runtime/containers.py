@@ -102,25 +102,33 @@ def sweep(plan, known):
         status, found = ask("GET", f"/containers/{quote(name)}/json")
         if status == 404 or (found["Config"].get("Labels") or {}).get(OWNER) != plan["owner"]:
             continue
-        noted = json.loads(read(f"{plan['containersDir']}/{service}/container.json") or "{}")
-        if known and noted.get("id") == found["Id"]:
+        if known and noted_id(plan, service) == found["Id"]:
             continue
         take_away(found)
 
 
 def displace(plan):
     """A service that is no container any more: the one of before has its port, and is to go first."""
-    noted = json.loads(read(f"{plan['containersDir']}/{plan['service']}/container.json") or "{}")
-    if not noted.get("id"):
+    noted = noted_id(plan, plan["service"])
+    if noted is None:
         return
-    status, found = ask("GET", f"/containers/{noted['id']}/json")
+    status, found = ask("GET", f"/containers/{noted}/json")
     if status != 404 and (found["Config"].get("Labels") or {}).get(OWNER) == plan["owner"]:
         take_away(found)
 
 
+def noted_id(plan, service):
+    """The container that was proven last; None where there was none, or where the note is damaged."""
+    try:
+        return json.loads(read(f"{plan['containersDir']}/{service}/container.json") or "{}").get("id")
+    except ValueError:
+        return None
+
+
 def take_away(found):
+    """With its volumes that have no name: nobody would find them again."""
     ask("POST", f"/containers/{found['Id']}/stop?t={STOP_SECONDS}")
-    ask("DELETE", f"/containers/{found['Id']}?force=1")
+    ask("DELETE", f"/containers/{found['Id']}?force=1&v=1")
 
 
 def ask(method, path, body=None):

@@ -22,13 +22,14 @@ class BuildTest(HostTest):
             with open(path.replace("_json", ".json").replace("_txt", ".txt"), "w", encoding="utf-8") as file:
                 file.write(text)
 
-    def build(self, kind):
+    def build(self, kind, **more):
         plan = {
             "key": "app-0123456789ab",
             "kind": kind,
             "source": self.path("source"),
             "target": self.path("cache/builds/app-0123456789ab"),
             "python": sys.executable,
+            **more,
         }
         return subprocess.run(
             [sys.executable, "-S", "-E", "-s", "-B", os.path.join(RUNTIME, "build.py")],
@@ -113,6 +114,57 @@ class Python(BuildTest):
         self.assertIn("expected success, got exit code", failed.stderr)
         self.assertNotIn("Traceback", failed.stderr)
         self.assertFalse(os.path.exists(self.target(".done")))
+
+
+class Image(BuildTest):
+    """The directory that the Docker engine builds from; the engine's part is proven end to end."""
+
+    def context(self):
+        root = self.target("context")
+        return sorted(
+            os.path.relpath(os.path.join(directory, name), root) for directory, _, names in os.walk(root) for name in names
+        )
+
+    def test_the_context_is_the_source_with_our_dockerfile(self):
+        self.source(requirements_txt="x\n", app__main="pass\n")
+        built = self.build("image", dockerfile="FROM python\n")
+        self.assertEqual((built.returncode, built.stdout, built.stderr), (0, "app-0123456789ab\n", ""))
+        self.assertEqual(self.context(), ["Dockerfile", "app/main", "requirements.txt"])
+        self.assertEqual(text_of(self.target("context/Dockerfile")), "FROM python\n")
+        self.assertTrue(os.path.exists(self.target(".done")))
+
+    def test_a_dockerfile_of_its_own_stays_as_it_is(self):
+        self.source(Dockerfile="FROM scratch\n")
+        self.assertEqual(self.build("image", dockerfile="").returncode, 0)
+        self.assertEqual(text_of(self.target("context/Dockerfile")), "FROM scratch\n")
+
+    def test_what_is_made_from_the_source_is_left_behind(self):
+        self.source(requirements_txt="")
+        for name in ("node_modules", "dist", ".git", "__pycache__", ".venv", "kept"):
+            os.makedirs(self.path(f"source/{name}"))
+            with open(self.path(f"source/{name}/x"), "w", encoding="utf-8"):
+                pass
+        self.assertEqual(self.build("image", dockerfile="FROM python\n").returncode, 0)
+        self.assertEqual(self.context(), ["Dockerfile", "kept/x", "requirements.txt"])
+
+    def test_it_is_made_once_and_anew_where_it_is_not_whole(self):
+        self.source(requirements_txt="")
+        self.build("image", dockerfile="FROM python\n")
+        made = os.stat(self.target("context/Dockerfile")).st_ino
+        self.build("image", dockerfile="FROM python\n")
+        self.assertEqual(os.stat(self.target("context/Dockerfile")).st_ino, made)
+        os.unlink(self.target(".done"))
+        with open(self.target("context/rubbish"), "w", encoding="utf-8"):
+            pass
+        self.build("image", dockerfile="FROM python\n")
+        self.assertEqual(self.context(), ["Dockerfile", "requirements.txt"])
+
+    def test_a_source_that_is_gone_is_named(self):
+        os.rmdir(self.path("source"))
+        failed = self.build("image", dockerfile="FROM python\n")
+        self.assertEqual(failed.returncode, 1)
+        self.assertIn(f"{self.path('source')}: expected it to work, got: No such file or directory", failed.stderr)
+        self.assertNotIn("Traceback", failed.stderr)
 
 
 if __name__ == "__main__":
