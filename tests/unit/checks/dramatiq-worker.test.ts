@@ -61,6 +61,49 @@ describe("judgeDramatiqWorker", () => {
   });
 });
 
+// The broker sees the connections of what stands between: the engine's proxy, or the relay.
+describe("judgeDramatiqWorker, through something in between", () => {
+  const through = { ...check, worker: { port: 16_379, isDirect: false } };
+  const own = new Map([
+    [2001, 11],
+    [2002, 12],
+  ]);
+  it.each<[name: string, more: Partial<DramatiqEvidence>, Outcome]>([
+    [
+      "both have a connection, and as many dispatch",
+      { connections: own },
+      ready(`2 worker processes consume from ${where} with a fresh heartbeat`),
+    ],
+    [
+      "one has all connections",
+      { connections: new Map([...own.keys()].map((port) => [port, 11])) },
+      pending(`1 of 2 worker processes consume from ${where}; 3 connections there dispatch, of any program`),
+    ],
+    [
+      "both have a connection, and one dispatches",
+      { connections: own, clients: client(9001, "evalsha") },
+      pending(`1 of 2 worker processes consume from ${where}`),
+    ],
+    [
+      "they have none, and strangers dispatch",
+      { connections: new Map() },
+      pending(`0 of 2 worker processes consume from ${where}; 3 connections there dispatch, of any program`),
+    ],
+    [
+      "old heartbeats",
+      { connections: own, heartbeats: 0 },
+      pending(`0 of 2 fresh heartbeats in app:__heartbeats__ on ${where}`),
+    ],
+  ])("%s", (_, more, outcome) => {
+    expect(judgeDramatiqWorker(through, { ...good, ...more })).toEqual(outcome);
+  });
+});
+
+it("a worker in a network of its own that reaches the broker itself is known by its port there", () =>
+  expect(judgeDramatiqWorker({ ...check, worker: { port: 6379, isDirect: true } }, good)).toEqual(
+    ready(`2 worker processes consume from ${where} with a fresh heartbeat`),
+  ));
+
 describe("probeDramatiqWorker", () => {
   it("fails when nobody tells it the service's processes", async () => {
     expect(await probeDramatiqWorker(check, AbortSignal.timeout(100), undefined)).toEqual(
