@@ -189,6 +189,18 @@ describe("what the containers share", () => {
     }));
 });
 
+it("on a first up all of it is new, and nothing is gone", () => {
+  const fresh: ServiceSeen = { stands: false, edited: [], history: { starts: [], restarts: 0 } };
+  const engine: EngineState = { ...ENGINE, networks: [], volumes: [] };
+  expect(driftOf({ db: fresh, api: fresh, job: fresh, engine, builds: [] })).toEqual({
+    network: NOT_HERE,
+    leftovers: undefined,
+    services: { db: NOT_HERE, api: NOT_HERE, job: NOT_HERE },
+    volumes: { "test-db": NOT_HERE },
+    builds: Object.fromEntries(plan.imageBuilds.map(({ key }) => [key, NOT_HERE])),
+  });
+});
+
 it("of an engine that does not answer nothing is said: preflight does", () => {
   const { container: _container, dataId: _id, ...db } = well("db");
   expect(driftOf({ engine: { state: "down", reason: "ENOENT" }, api: api({ container: undefined }), db })).toEqual(
