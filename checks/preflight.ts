@@ -240,10 +240,12 @@ const portTaken = ({ name }: ServicePlan, port: number, got: string): Problem =>
   fix: `end that program yourself, or set services.${name}.port to another number`,
 });
 
+/** Set-up gets what is not there. */
+const isFetched = ({ path, source }: ModelPlan): boolean =>
+  source !== undefined && lstatSync(path, { throwIfNoEntry: false }) === undefined;
+
 async function modelProblems({ plan, context }: World): Promise<readonly Problem[]> {
-  const models = new Map<string, ModelPlan>(
-    plan.services.flatMap(modelFilesOf).map((model) => [model.name, model]),
-  );
+  const models = new Map<string, ModelPlan>(plan.services.flatMap(modelFilesOf).map((model) => [model.name, model]));
   const looks = [...models.values()].map(async (model): Promise<readonly Problem[]> => {
     const outcome = await inspectModelFile(model, {
       level: "quick",
@@ -256,7 +258,7 @@ async function modelProblems({ plan, context }: World): Promise<readonly Problem
         where: `models.${model.name}`,
         expected: "a whole GGUF file",
         got: outcome.reason,
-        fix: outcome.fix ?? "bring the file again",
+        fix: isFetched(model) ? "./engineroom models fetch" : (outcome.fix ?? "bring the file again"),
       },
     ];
   });
