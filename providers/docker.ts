@@ -14,7 +14,7 @@ interface Inputs {
 
 /**
  * A resource of the docker provider, registered without the package's class: that makes a promise, with a stack trace,
- * for each of the 90 properties of a container, and its import takes 0.3 s (docs/decisions/0007-docker-resources.md).
+ * for each of the 90 properties of a container (docs/decisions/0007-docker-resources.md).
  * What the provider gives back beyond the inputs is to be named in `outputs`.
  */
 export class DockerResource<Type extends keyof Inputs, Output extends string = never> extends pulumi.CustomResource {
