@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { containerSpec } from "#runtime/container-spec.ts";
 import { hostPlan, planText } from "#runtime/host-plan.ts";
 import { loadStack, type RawStack } from "#stack/load.ts";
 import { problemReport } from "#stack/problems.ts";
@@ -199,6 +200,8 @@ describe("no report shows a secret", () => {
     ));
 });
 
+const APPLICATIONS = ["web", "job", "process", "dramatiq-worker"];
+
 /** Valid stacks: each service refers only to those before it. */
 const validStack = fc
   .array(
@@ -208,21 +211,24 @@ const validStack = fc
       uses: fc.array(fc.nat(), { maxLength: 4 }),
       withSecret: fc.boolean(),
       enabled: fc.boolean(),
+      place: fc.constantFrom("host", "container"),
     }),
     { minLength: 1, maxLength: 12 },
   )
   .map((drafts): RawStack => {
     const services: Record<string, Record<string, unknown>> = {
-      broker: { kind: "redis", port: 50_000 },
+      broker: { kind: "redis", port: 50_000, ...(drafts[0] && { in: drafts[0].place }) },
     };
     const names: string[] = [];
-    drafts.forEach(({ kind, port, uses, withSecret, enabled }, index) => {
+    drafts.forEach(({ kind, port, uses, withSecret, enabled, place }, index) => {
       const name = `s${index}`;
       const listens = !["dramatiq-worker", "job"].includes(kind);
       const targets = uses.flatMap((use) => names[use % Math.max(1, names.length)] ?? []);
       services[name] = {
         kind,
         enabled,
+        in: place,
+        ...(place === "container" && APPLICATIONS.includes(kind) && { image: "x" }),
         // Ports of their own, mostly: a clash is refused, and then there is no plan to look at.
         ...(listens && { port: port ?? 51_000 + index }),
         needs: targets.map((target) => `${target}?`),
@@ -260,7 +266,10 @@ describe("the plan of any valid stack", () => {
 
   it("gives each service ports of its own", () =>
     holds(({ services }) => {
-      const ports = services.flatMap((service) => service.ports.map(({ port }) => port));
+      // The relay has those of the services that it brings containers to, at another address.
+      const ports = services
+        .filter(({ name }) => name !== "relay")
+        .flatMap((service) => service.ports.map(({ port }) => port));
       expect(new Set(ports).size).toBe(ports.length);
     }));
 
@@ -286,12 +295,45 @@ describe("the plan of any valid stack", () => {
       expect(wanted.filter((name) => !sources.has(name))).toEqual([]);
     }));
 
-  it("is JSON for the host, without the value of a secret", () =>
-    holds(({ services }) => {
-      for (const service of services) {
-        const text = planText(hostPlan(service, services, hosts));
+  it("is JSON for the maker, without the value of a secret", () =>
+    holds((plan) => {
+      for (const service of plan.services) {
+        const spec = containerSpec(service, plan);
+        expect(spec !== undefined).toBe(service.in === "container");
+        const text = spec ? JSON.stringify(spec) : planText(hostPlan(service, plan.services, hosts));
         expect(JSON.parse(text)).toMatchObject({ service: service.name });
         expect(text).not.toContain("hunter2");
       }
+    }));
+
+  it("has no secret in the settings of a container, not even the name of one", () =>
+    holds((plan) => {
+      for (const service of plan.services) {
+        const spec = containerSpec(service, plan);
+        if (spec) expect(JSON.stringify({ ...spec, files: undefined })).not.toMatch(/"secret"|\(secret /);
+      }
+    }));
+
+  it("shows nobody an address that leads elsewhere from where it runs", () =>
+    holds(({ services }) => {
+      for (const { in: place, env } of services) {
+        const values = Object.values(env).map(printable).join(" ");
+        expect(values).not.toContain(place === "container" ? "127.0.0.1" : "host.docker.internal");
+      }
+    }));
+
+  it("has a relay where a container uses the host, a port for each that it uses, and no container without it", () =>
+    holds(({ services, network }) => {
+      const [relay] = services.filter(({ name }) => name === "relay");
+      const users = services.filter(({ container }) => container?.usesHost);
+      expect(users.length > 0).toBe(relay !== undefined);
+      expect(users.filter(({ needs }) => !needs.includes("relay"))).toEqual([]);
+      const asked = users.flatMap(({ env, files }) =>
+        [...Object.values(env), ...files.map(({ content }) => content)].flatMap((text) =>
+          [...printable(text).matchAll(/host\.docker\.internal:(\d+)/g)].map(([, port]) => Number(port)),
+        ),
+      );
+      expect(new Set(relay?.ports.map(({ port }) => port) ?? [])).toEqual(new Set(asked));
+      for (const { host } of relay?.ports ?? []) expect(host).toBe(network?.gateway);
     }));
 });
