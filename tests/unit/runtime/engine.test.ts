@@ -42,44 +42,26 @@ it("is nothing where no service is a container", async () => {
 });
 
 it("the network is this", () => {
-  const { inputs, ignoreChanges, deleteBeforeReplace, retainOnDelete } = get("network");
-  expect({ inputs, ignoreChanges, deleteBeforeReplace, retainOnDelete }).toMatchInlineSnapshot(`
+  const { inputs, ignoreChanges, deleteBeforeReplace, replaceOnChanges, retainOnDelete } = get("network");
+  const { PLAN } = inputs["environment"] as { readonly PLAN: string };
+  expect(JSON.parse(PLAN)).toMatchInlineSnapshot(`
     {
-      "deleteBeforeReplace": true,
-      "ignoreChanges": [
-        "labels[3].value",
-      ],
-      "inputs": {
-        "driver": "bridge",
-        "ipamConfigs": [
-          {
-            "gateway": "10.103.120.1",
-            "subnet": "10.103.120.0/24",
-          },
-        ],
-        "labels": [
-          {
-            "label": "engineroom.stack",
-            "value": "test",
-          },
-          {
-            "label": "engineroom.owner",
-            "value": "lab/test",
-          },
-          {
-            "label": "engineroom.project",
-            "value": "/home/me/lab",
-          },
-          {
-            "label": "engineroom.drift",
-            "value": "",
-          },
-        ],
-        "name": "engineroom-test",
+      "gateway": "10.103.120.1",
+      "labels": {
+        "engineroom.owner": "lab/test",
+        "engineroom.project": "/home/me/lab",
+        "engineroom.stack": "test",
       },
-      "retainOnDelete": false,
+      "name": "engineroom-test",
+      "subnet": "10.103.120.0/24",
     }
   `);
+  expect({ ignoreChanges, deleteBeforeReplace, replaceOnChanges, retainOnDelete }).toEqual({
+    ignoreChanges: ["environment.DRIFT"],
+    deleteBeforeReplace: true,
+    replaceOnChanges: ["environment.PLAN", "environment.DRIFT", "triggers[*]"],
+    retainOnDelete: false,
+  });
 });
 
 describe("volumes", () => {
@@ -93,6 +75,16 @@ describe("volumes", () => {
     const { deleteBeforeReplace } = get("volume-test-db");
     expect([get("volume-test-db").retainOnDelete, get("volume-queue").retainOnDelete]).toEqual([true, false]);
     expect([deleteBeforeReplace, get("volume-queue").deleteBeforeReplace]).toEqual([true, true]);
+  });
+
+  it.each([
+    [{}, {}, true],
+    [{ data: "disposable" }, {}, false],
+    [{ data: "disposable" }, { data: "kept" }, true],
+    [{ data: "kept" }, { data: "disposable" }, false],
+  ])("with settings %j and a service's %j are kept: %s", async (settings, service, isKept) => {
+    const stack = inContainers({ settings, services: { db: { kind: "postgres", ...service } } });
+    expect(get("volume-test-db", await register(worldOf(stack))).retainOnDelete).toBe(isKept);
   });
 
   it("say whose they are; why they were made comes last, and stays as recorded", () => {
