@@ -12,7 +12,7 @@ const PREFIX = "e2e-";
 export interface OtherMachine extends Disposable {
   /** This host's end of the cable. */
   readonly hostAddress: string;
-  /** Which of these answer a TCP connection from there. */
+  /** Which of these take a TCP connection from there, and keep it. */
   readonly open: (targets: readonly Target[]) => Promise<readonly Target[]>;
 }
 
@@ -63,7 +63,7 @@ export function otherMachine(): OtherMachine {
     hostAddress: here,
     open: async (targets) => {
       // Open to all: if the other machine does not see even this, what it does not see means nothing.
-      const control = createServer().listen(0, "0.0.0.0");
+      const control = createServer((socket) => socket.on("error", () => undefined)).listen(0, "0.0.0.0");
       await once(control, "listening");
       const { port } = control.address() as AddressInfo;
       try {
@@ -92,8 +92,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 def answers(target):
     try:
-        socket.create_connection((target["host"], target["port"]), timeout=3).close()
-        return True
+        with socket.create_connection((target["host"], target["port"]), timeout=3) as connection:
+            connection.settimeout(1)
+            # Whoever takes the connection only to end it at once lets nobody in.
+            return connection.recv(1) != b""
+    except TimeoutError:
+        return "connection" in locals()
     except OSError:
         return False
 

@@ -111,9 +111,15 @@ async function runningOf(places: StackPlaces): Promise<Readonly<Record<string, s
 
 /** The file of a stack; a section that is absent is not in it. */
 export const stackFile = (sections: Sections): string =>
-  stringify({
-    config: Object.fromEntries(Object.entries(sections).map(([key, value]) => [`engineroom:${key}`, value as unknown])),
-  });
+  stringify(
+    {
+      config: Object.fromEntries(
+        Object.entries(sections).map(([key, value]) => [`engineroom:${key}`, value as unknown]),
+      ),
+    },
+    // Pulumi's own rewriting of the file mistakes some folded texts.
+    { lineWidth: 0 },
+  );
 
 export function placesIn(checkout: Pick<Checkout, "dir" | "env">, stack: string): StackPlaces {
   const host = hostPlaces(checkout.env, process.getuid?.() ?? 0);
