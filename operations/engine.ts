@@ -122,6 +122,12 @@ export interface EngineEnd {
 }
 
 /**
+ * Pulumi writes its whole state before and after each single step: with 60 containers that is most of a destroy. One
+ * that is killed begins anew with all of it, since no delete minds that there is nothing; an interrupted one is written.
+ */
+const DESTROYING = { PULUMI_SKIP_CHECKPOINTS: "true" };
+
+/**
  * Runs Pulumi with its own display. On a terminal that display takes the keyboard, and Ctrl-C with it; otherwise
  * Ctrl-C reaches us alone, because Pulumi stands in a session of its own, and it gets exactly one SIGINT: a second one
  * would leave pending operations.
@@ -131,7 +137,7 @@ export async function runEngine(verb: Verb, args: readonly string[], target: Eng
   rmSync(mark, { force: true });
   const child = spawn("pulumi", [verb, "--stack", target.places.stack, ...args], {
     cwd: target.places.projectDir,
-    env: { ...target.env, ENGINEROOM_INTERRUPTED: mark },
+    env: { ...(verb === "destroy" && DESTROYING), ...target.env, ENGINEROOM_INTERRUPTED: mark },
     stdio: [process.stdin.isTTY ? "inherit" : "ignore", "inherit", "inherit"],
     detached: true,
   });

@@ -1,6 +1,6 @@
 """Carries one plan out on this host, and takes it back: `apply.py WHAT start|stop`.
 
-WHAT is supervisor, service or job, or for containers files or sweep. The plan is JSON in the variable PLAN, secrets are JSON on standard input.
+WHAT is supervisor, service or job, or for containers files, network or sweep. The plan is JSON in the variable PLAN, secrets are JSON on standard input.
 Safe to repeat. Prints one token for each time that something was applied, and nothing else; exit code 1 and one line on
 standard error mean a fault of ours or of the host. A program that starts and then fails is not our fault: the check
 finds it, because a create that fails would leave it running and unknown to the state.
@@ -46,7 +46,7 @@ def main():
     what, verb = sys.argv[1:]
     text = os.environ["PLAN"]
     plan = json.loads(text)
-    if what in ("files", "sweep"):
+    if what in CONTAINER_ACTIONS:
         os.umask(0o022)
         CONTAINER_ACTIONS[what](verb, plan, text)
         return
@@ -403,7 +403,17 @@ def take_down(plan):
             stop_service({**plan, "service": name}, "")
 
 
-CONTAINER_ACTIONS = {"files": apply_files, "sweep": apply_sweep}
+def apply_network(verb, plan, _text):
+    from containers import start_network, stop_network
+
+    if verb == "stop":
+        stop_network(plan)
+        return
+    # Not a token but its id: another network is another container for all that stand in it.
+    print(start_network(plan))
+
+
+CONTAINER_ACTIONS = {"files": apply_files, "network": apply_network, "sweep": apply_sweep}
 
 ACTIONS = {
     ("supervisor", "start"): start_supervisor,

@@ -89,6 +89,44 @@ def parent(path):
     return os.path.dirname(path)
 
 
+# Network ------------------------------------------------------------------------------------------------------------
+
+
+def start_network(plan):
+    """Makes the stack's network, unless it is there. Gives its id."""
+    _, found = own_network(plan)
+    if found:
+        return found["Id"]
+    wanted = {
+        "Name": plan["name"],
+        # Otherwise the engine makes a second one of this name.
+        "CheckDuplicate": True,
+        "Driver": "bridge",
+        "IPAM": {"Config": [{"Subnet": plan["subnet"], "Gateway": plan["gateway"]}]},
+        "Labels": plan["labels"],
+    }
+    return ask("POST", "/networks/create", wanted)[1]["Id"]
+
+
+def stop_network(plan):
+    path, found = own_network(plan)
+    if found:
+        ask("DELETE", path)
+
+
+def own_network(plan):
+    """Where it is asked for, and what is there."""
+    path = f"/networks/{quote(plan['name'])}"
+    status, found = ask("GET", path)
+    if status == 404:
+        return path, None
+    wanted, owner = plan["labels"][OWNER], (found.get("Labels") or {}).get(OWNER, "somebody else")
+    if owner != wanted:
+        fix = f"docker network rm {plan['name']}, if nobody needs it"
+        raise Refused(f"network {plan['name']}: expected that of {wanted}, got that of {owner}. Fix: {fix}")
+    return path, found
+
+
 # Containers ---------------------------------------------------------------------------------------------------------
 
 

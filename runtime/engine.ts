@@ -4,7 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { LABEL } from "#observe/docker.ts";
 import type { World } from "#observe/world.ts";
 import { DockerResource } from "#providers/docker.ts";
-import type { ImageBuildPlan, PlannedVolume, ServicePlan } from "#stack/plan.ts";
+import type { ImageBuildPlan, NetworkPlan, PlannedVolume, ServicePlan } from "#stack/plan.ts";
 import { runPlan } from "./command.ts";
 import { imageLog } from "./container-spec.ts";
 import { NOT_HERE } from "#stack/drift.ts";
@@ -29,17 +29,7 @@ export function runEngineParts({ plan, context, drift, containerSpecs }: World):
   // Sorted: another order of services is no other plan.
   const names = Object.fromEntries([...containerSpecs].map(([service, { name }]) => [service, name] as const).sort());
   const sweep = runSweep(names, context, drift.leftovers);
-  const made = new DockerResource(
-    "Network",
-    "network",
-    {
-      name: network.name,
-      driver: "bridge",
-      ipamConfigs: [{ subnet: network.subnet, gateway: network.gateway }],
-      ...labelled(labels, drift.network).inputs,
-    },
-    { ...labelled(labels, drift.network).opts, deleteBeforeReplace: true },
-  );
+  const made = runNetwork({ ...network, labels }, context, drift.network);
   tell(`network ${network.name}`, drift.network, made);
   const volumes = new Map(
     [...containerSpecs.values()]
@@ -58,7 +48,7 @@ export function runEngineParts({ plan, context, drift, containerSpecs }: World):
     ...(container?.volumes ?? []).flatMap(({ name }) => volumes.get(name) ?? []),
     ...(container?.image.from === "build" ? [images.get(container.image.build.key)] : []).filter((image) => !!image),
   ];
-  return { network: made.id, all: [sweep, made], forContainer };
+  return { network: pulumi.unsecret(made.stdout), all: [sweep, made], forContainer };
 }
 
 /** Of what is new nothing is said. */
@@ -77,6 +67,30 @@ function labelled(labels: Readonly<Record<string, string>>, reason: string | und
     inputs: { labels: all },
     opts: { ignoreChanges: reason === undefined ? [`labels[${all.length - 1}].value`] : [] },
   };
+}
+
+/** By a script of ours: the docker provider sleeps 2 s where it makes a network and where it removes one. */
+function runNetwork(
+  network: NetworkPlan & { readonly labels: Readonly<Record<string, string>> },
+  { tools }: HostContext,
+  drift: string | undefined,
+) {
+  const start = "apply.py network start";
+  return runPlan(
+    "network",
+    {
+      scripts: { create: start, update: start, delete: "apply.py network stop" },
+      plan: JSON.stringify(network),
+      tools,
+      drift,
+    },
+    {
+      parent: pulumi.rootStackResource,
+      // What stands in it is to go first.
+      deleteBeforeReplace: true,
+      replaceOnChanges: ["environment.PLAN", "environment.DRIFT"],
+    },
+  );
 }
 
 /** Removes what has our names and our mark and that no state knows; the containers wait for it. */

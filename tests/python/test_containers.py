@@ -311,6 +311,62 @@ class Sweep(Apply):
         self.assertTrue(self.exists(stranger))
 
 
+@unittest.skipIf(REASON, REASON)
+class Network(Apply):
+    OWNER = f"er-python-{os.getpid()}/dev"
+
+    def setUp(self):
+        super().setUp()
+        # Of no stack: those have 10.64.0.0/10 and up.
+        self.name = f"er-python-{os.getpid()}"
+        self.addCleanup(ask, "DELETE", f"/networks/{self.name}")
+
+    def network(self, verb, owner=OWNER):
+        labels = {TEST_LABEL: str(os.getpid()), "engineroom.owner": owner}
+        plan = {"name": self.name, "subnet": "10.55.171.0/24", "gateway": "10.55.171.1", "labels": labels}
+        return self.apply(plan, "network", verb, DOCKER_HOST=HOST)
+
+    def made(self):
+        done = self.network("start")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return done.stdout.strip()
+
+    def found(self):
+        status, text = ask("GET", f"/networks/{self.name}")
+        return json.loads(text) if status == 200 else None
+
+    def test_is_made_as_planned_and_known_by_its_id(self):
+        made = self.made()
+        found = self.found()
+        self.assertEqual((found["Id"], found["Driver"]), (made, "bridge"))
+        self.assertEqual(found["IPAM"]["Config"], [{"Subnet": "10.55.171.0/24", "Gateway": "10.55.171.1"}])
+        self.assertEqual(found["Labels"]["engineroom.owner"], self.OWNER)
+
+    def test_that_is_there_stays(self):
+        self.assertEqual(self.made(), self.made())
+
+    def test_ends_and_may_end_again(self):
+        self.made()
+        for _ in range(2):
+            ended = self.network("stop")
+            self.assertEqual((ended.returncode, ended.stdout, ended.stderr), (0, "", ""))
+            self.assertIsNone(self.found())
+
+    def test_of_a_stranger_is_named_and_left_alone(self):
+        self.made()
+        for verb in ("start", "stop"):
+            refused = self.network(verb, owner="another/dev")
+            self.assertEqual(
+                (refused.returncode, refused.stderr),
+                (
+                    1,
+                    f"network {self.name}: expected that of another/dev, got that of {self.OWNER}. "
+                    f"Fix: docker network rm {self.name}, if nobody needs it\n",
+                ),
+            )
+        self.assertIsNotNone(self.found())
+
+
 class Engine(Apply):
     def sweep(self, host):
         plan = {

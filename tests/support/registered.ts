@@ -140,7 +140,7 @@ const hashOf = (inputs: object): string => createHash("sha256").update(JSON.stri
 /** A command's token, a secret's value and the time of a model are new when what they were made from is. */
 function outputsOf(type: string, name: string, inputs: object): Record<string, unknown> {
   const hash = hashOf(inputs);
-  if (type === "command:local:Command") return { ...inputs, stdout: hash };
+  if (type === "command:local:Command") return { ...inputs, stdout: name === "network" ? `network-${hash}` : hash };
   if (type.endsWith(":OllamaModel")) return { ...inputs, madeAt: hash };
   return type.endsWith(":GeneratedSecret") ? { ...inputs, value: `made for ${name} ${hash}` } : { ...inputs };
 }

@@ -45,7 +45,7 @@ it("registers exactly these", () =>
   expect([...found.values()].map(({ type, name, parent }) => `${parent ?? ""} / ${type} ${name}`).sort()).toEqual(
     [
       ` / ${COMMAND} containers`,
-      " / docker:index/network:Network network",
+      ` / ${COMMAND} network`,
       ...["db", "broker", "llm"].map((service) => ` / docker:index/volume:Volume volume-test-${service}`),
       ...["app", "pages"].flatMap((directory) => [
         ` / ${COMMAND} image-${directory}-context`,
