@@ -121,8 +121,13 @@ async function runPython(context: SuiteContext): Promise<Counts> {
     stderr: "inherit",
   });
   try {
-    const { passed, failed, skipped } = JSON.parse(stdout) as { passed: number; failed: number; skipped: number };
-    return settled({ passed, failed, skipped }, exitCode ?? 1);
+    const { failures, skips, ...counts } = JSON.parse(stdout) as Counts & {
+      readonly failures: readonly { readonly test: string; readonly trace: string }[];
+      readonly skips: readonly unknown[];
+    };
+    for (const { test, trace } of failures) context.report(`${test}\n${trace}`);
+    if (skips.length > 0) context.report(`skipped: ${JSON.stringify(skips)}`);
+    return settled(counts, exitCode ?? 1);
   } catch {
     context.report(stdout);
     return one(false);

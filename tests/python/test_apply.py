@@ -32,6 +32,7 @@ class ApplyTest(HostTest):
             "servicesDir": f"{stack}/services",
             "logsDir": f"{stack}/logs",
             "dataDir": f"{stack}/data",
+            "containersDir": self.path("containers"),
             "runDir": self.path("run"),
             "socket": self.path("run/supervisor.sock"),
             "service": "web",

@@ -193,7 +193,7 @@ async function publish(): Promise<void> {
     pack(releases.command, "pulumi-resource-command"),
     pack(releases.docker, "pulumi-resource-docker"),
   ]);
-  for (const { archive, sums } of Object.values(releases)) {
+  for (const { archive, sums } of [releases.pulumi, releases.command, releases.docker]) {
     // As their projects do.
     const sum = createHash(archive === releases.docker.archive ? "sha1" : "sha256")
       .update(readFileSync(join(www, archive)))
