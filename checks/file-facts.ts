@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { readGguf } from "#checks/gguf.ts";
@@ -37,6 +37,14 @@ export async function sha256Of(file: FileIdentity, cacheFile: string, signal?: A
   const sha256 = hash.digest("hex");
   await remember(file, { sha256 }, cacheFile);
   return sha256;
+}
+
+/** Remembers the hash of a file that somebody has just written, and hashed on the way. */
+export async function noteSha256(path: string, sha256: string, cacheFile: string): Promise<void> {
+  const real = await realpath(path);
+  const { size, mtimeNs, ino } = await stat(real, { bigint: true });
+  const file = { path: real, size: Number(size), mtimeNs: String(mtimeNs), inode: Number(ino) };
+  await remember(file, { sha256 }, cacheFile);
 }
 
 /** The header, from the cache or from the file; a good one is then in the cache. Rejects with file system errors. */

@@ -6,6 +6,7 @@ import { globalOptions, projectDir, report } from "#cli/options.ts";
 import { openStack, type Opened } from "#observe/world.ts";
 import { prepareEngine, runEngine, type EngineTarget, type Verb } from "#operations/engine.ts";
 import { pulumiEnvironment } from "#setup/environment.ts";
+import { fetchModels, missingDownloads } from "#setup/model-sources.ts";
 import { modelFiles } from "#setup/models.ts";
 import { ensurePassphrase } from "#setup/passphrase.ts";
 import type { ImageName } from "#setup/image-references.ts";
@@ -29,11 +30,16 @@ export interface Prepared {
 /**
  * Loads the stack file (bad input ends here, before anything is changed) and sets up what the stack uses.
  *
- * @param options.images whether containers are to be made, which takes images; otherwise their engine is enough.
+ * @param options.images whether services are to be made, which takes images and models; otherwise an engine is enough.
  */
 export async function prepare(command: Command, { images }: { readonly images: boolean }): Promise<Prepared> {
   const selected = selectStack(command);
-  const shell = await equip(command, selected, openSelected(selected), images);
+  const opened = openSelected(selected);
+  const shell = await equip(command, selected, opened, images);
+  if (images && missingDownloads(opened.plan).length > 0) {
+    const { install } = globalOptions(command);
+    await fetchModels(opened.plan, { install, projectDir, report, env: process.env });
+  }
   return { ...shell, opened: openSelected(selected) };
 }
 

@@ -18,6 +18,10 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "get every part that is missing, and say where each came from",
     load: () => import("#cli/setup.ts"),
   },
+  models: {
+    summary: "show the models that the stack declares, and get those that are missing",
+    load: () => import("#cli/models.ts"),
+  },
   images: { summary: "show the images that containers run on", load: () => import("#cli/images.ts") },
   env: { summary: "print the shell lines that plain pulumi needs", load: () => import("#cli/env.ts") },
 };

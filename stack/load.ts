@@ -7,6 +7,7 @@ import { RELAY, relayPlan } from "#components/relay.ts";
 import type { ImageName, Images } from "#setup/image-references.ts";
 import type { Tool, ToolName, Tools } from "#setup/tools.ts";
 import { APPLICATION_USER, CONTAINER_HOME, filesDir, imageBuildPlan, networkPlan } from "./containers.ts";
+import { mmprojFile, modelSource, sourceProblems } from "./model-sources.ts";
 import { inOrder } from "./order.ts";
 import type { HostPlaces, StackPlaces } from "./places.ts";
 import { SERVICE_USER } from "./places.ts";
@@ -82,11 +83,13 @@ export function loadStack(raw: RawStack, context: LoadContext): Loaded {
   const settings = parse(stackSettings, raw.settings ?? {}, "settings", problems);
   const secrets = parseEach(raw.secrets, { where: "secrets", rule: secretName, schema: secretSettings }, problems);
   const models = parseEach(raw.models, { where: "models", rule: modelName, schema: modelSettings }, problems);
+  const known = new Set(secrets.keys());
+  for (const [name, model] of models) if (model) problems.push(...sourceProblems(name, model, known));
   const { drafts, broken, standIns } = parseServices(raw.services, problems);
   const world: World = {
     // What is wrong with one section hides nothing that is wrong with another.
     settings: settings ?? stackSettings.parse({}),
-    secrets: new Set(secrets.keys()),
+    secrets: known,
     models: new Map([...models].map(([name, model]) => [name, modelPlan(name, model, settings?.modelsDir, context)])),
     broken,
     standIns,
@@ -103,6 +106,7 @@ export function loadStack(raw: RawStack, context: LoadContext): Loaded {
       places: context.places,
       services: stack.services,
       disabled: stack.disabled,
+      models: [...world.models.values()],
       imageBuilds: distinct(images),
       ...(stack.services.some((service) => service.in === "container") && { network }),
       secrets: Object.fromEntries([...secrets].flatMap(([name, secret]) => (secret ? [[name, secret]] : []))),
@@ -250,14 +254,18 @@ function modelPlan(
 ): ModelPlan {
   const directory = modelsDir ? absolute(modelsDir, places.projectDir) : join(host.cacheDir, "models");
   const path = absolute(model.file, directory);
+  const projector = mmprojFile(model);
+  const mmproj = projector && absolute(projector, directory);
+  const source = modelSource(model, path, mmproj);
   return {
     name,
     path,
     bytes: bytesOf(path),
     ...(model.sha256 && { sha256: model.sha256 }),
-    ...(model.mmproj && { mmproj: absolute(model.mmproj, directory) }),
+    ...(mmproj && { mmproj }),
     missing: model.missing,
     stableSeconds: model.stable / 1000,
+    ...(source && { source }),
   };
 }
 

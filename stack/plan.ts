@@ -88,6 +88,13 @@ export interface NetworkPlan {
   readonly gateway: string;
 }
 
+/** A file of a model, and where set-up gets it while it is not there. */
+export interface ModelDownload {
+  readonly path: string;
+  readonly from: { readonly url: string } | { readonly repo: string; readonly file: string; readonly revision: string };
+  readonly sha256?: string;
+}
+
 /** A model file that a service reads. */
 export interface ModelPlan {
   readonly name: string;
@@ -99,6 +106,11 @@ export interface ModelPlan {
   readonly missing: "fail" | "wait";
   /** How long its size must not change before it counts as complete. */
   readonly stableSeconds: number;
+  readonly source?: {
+    readonly downloads: readonly ModelDownload[];
+    /** Name of the user's secret that opens the source. */
+    readonly token?: string;
+  };
 }
 
 /** A model that a server is given while it runs: it pulls it by its name, or is sent a file. */
@@ -196,6 +208,8 @@ export interface StackPlan {
   /** In an order that puts every service after what it needs. */
   readonly services: readonly ServicePlan[];
   readonly disabled: readonly string[];
+  /** All that are declared, used or not. */
+  readonly models: readonly ModelPlan[];
   readonly secrets: Readonly<Record<string, UserSecret>>;
   readonly builds: readonly BuildPlan[];
   readonly imageBuilds: readonly ImageBuildPlan[];

@@ -161,6 +161,37 @@ export const stackSettings = z.strictObject({
   subnet: z.string().refine(isSubnet, "a network's own address and 16 to 24 bits, such as 10.77.1.0/24").optional(),
 });
 
+const SOURCE = "one of { url: https://… }, { huggingFace: { repo: NAME/REPOSITORY, file: … } }";
+
+const urlSource = z.strictObject({
+  /** Where a web server has the file. Who reads the stack file reads it: no place for a token. */
+  url: z.url({ protocol: /^https?$/, error: "an address that begins with https:// or http://" }).refine((url) => {
+    const { username, password: secret } = new URL(url);
+    return username === "" && secret === "";
+  }, "an address without a user and a password"),
+});
+
+const huggingFaceSource = z.strictObject({
+  huggingFace: z.strictObject({
+    /** `NAME/REPOSITORY` */
+    repo: z.string().regex(/^[\w.-]+\/[\w.-]+$/, "a repository, such as `ggml-org/gemma-3-4b-it-GGUF`"),
+    /** Path in it; of a split model the first part. */
+    file: z.string().regex(/^(?!\/)(?!.*\.\.)[\w./-]+\.gguf$/, "the path of a `.gguf` file in the repository"),
+    /** Path of the projector in it, which becomes the model's `mmproj`. */
+    mmproj: z
+      .string()
+      .regex(/^(?!\/)(?!.*\.\.)[\w./-]+\.gguf$/, "the path of a `.gguf` file in the repository")
+      .optional(),
+    /** Branch, tag or commit. */
+    revision: z
+      .string()
+      .regex(/^[\w.-]+$/, "a branch, a tag or a commit")
+      .default("main"),
+    /** `${secret.NAME}`: what opens a repository that is not open to all. Default: the variable HF_TOKEN, if set. */
+    token: password.optional(),
+  }),
+});
+
 export const modelSettings = z.strictObject({
   /** Path below `modelsDir`, or absolute. Of a split model: the first part. */
   file: z.string(),
@@ -169,6 +200,8 @@ export const modelSettings = z.strictObject({
     .string()
     .regex(/^[0-9a-f]{64}$/, "64 hex digits, as `sha256sum` prints them")
     .optional(),
+  /** Where set-up gets the file while it is not there. */
+  source: z.union([urlSource, huggingFaceSource], SOURCE).optional(),
   /** Projector of a vision model, looked up as `file` is. */
   mmproj: z.string().optional(),
   /** `wait`: a download by other means is under way. */

@@ -41,7 +41,7 @@ function issueProblems(issue: Issue, schema: Schema, root: unknown, where: strin
 }
 
 /** What stands in an environment may be a secret that its owner has not moved yet. */
-const isPrivate = (path: Path): boolean => path.includes("env");
+const isPrivate = (path: Path): boolean => ["env", "token", "url"].some((key) => path.includes(key));
 
 function unknownKey(key: string, known: readonly string[], path: string): Problem {
   return {
@@ -159,11 +159,14 @@ function bare(schema: Schema): Def {
 }
 
 function schemaAt(schema: Schema, path: Path): Schema | undefined {
-  return path.reduce<Schema | undefined>((at, key) => {
-    if (!at) return undefined;
-    const { shape, valueType, element } = bare(at);
-    return shape ? shape[String(key)] : (valueType ?? element);
-  }, schema);
+  return path.reduce<Schema | undefined>((at, key) => at && childOf(at, key), schema);
+}
+
+/** Of a union, that of the member which has one. */
+function childOf(schema: Schema, key: PropertyKey): Schema | undefined {
+  const { shape, valueType, element, options = [] } = bare(schema);
+  if (shape) return shape[String(key)];
+  return valueType ?? element ?? options.map((option) => childOf(option, key)).find((child) => child !== undefined);
 }
 
 /** Of a union, those of all its members. */

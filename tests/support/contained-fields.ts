@@ -241,6 +241,8 @@ export const containedSettings = (ground: Ground): Rows => ({
 export const containedModel = (ground: Ground): Rows => ({
   file: to(ground.otherModel, "chat-model", ...up("chat"), ...sent),
   sha256: to(ground.modelSha256, "chat-model", ...sent),
+  // The file is what counts, and not where it is from.
+  source: to({ huggingFace: { repo: "me/model", file: "model.gguf" } }),
   mmproj: to("mmproj.gguf", "chat-model", ...up("chat"), ...sent),
   missing: to("wait", "chat-model", ...sent),
   stable: to("1s", "chat-model", ...sent),

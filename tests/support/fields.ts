@@ -243,6 +243,8 @@ export const settingsFields = (ground: Ground): Rows => ({
 export const modelFields = (ground: Ground): Rows => ({
   file: to(ground.otherModel, "chat-model", ...up("chat"), ...sent),
   sha256: to(ground.modelSha256, "chat-model", ...sent),
+  // The file is what counts, and not where it is from.
+  source: to({ huggingFace: { repo: "me/model", file: "model.gguf" } }),
   mmproj: {
     ...to("mmproj.gguf", "chat-model", ...up("chat"), ...sent),
     planOnly: "there is no projector for this model",

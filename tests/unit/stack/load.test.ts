@@ -137,7 +137,7 @@ describe("settings and models", () => {
       { models: { m: { fil: "a" } } },
       [
         "models.m.file: expected a text, got nothing. Fix: add models.m.file [STACK_VALUE]",
-        "models.m.fil: expected one of file, sha256, mmproj, missing, stable, got `fil`. Fix: did you mean `file`? [STACK_KEY]",
+        "models.m.fil: expected one of file, sha256, source, mmproj, missing, stable, got `fil`. Fix: did you mean `file`? [STACK_KEY]",
       ],
     ],
     [
