@@ -19,6 +19,14 @@ export interface Endpoint {
   readonly passwordFile?: string;
 }
 
+/** Where something stands between a worker and its broker, or the worker has a network of its own. */
+export interface WorkerSide {
+  /** Port to which the worker itself connects. */
+  readonly port: number;
+  /** False: something between the two (the engine's proxy, our relay) has a connection of its own. */
+  readonly isDirect: boolean;
+}
+
 /**
  * What "works" means for one service, as JSON: a resource input, diffed and printed.
  * A new kind is a member here, a file beside this one and a line in run.ts.
@@ -59,17 +67,28 @@ export type Check =
       readonly kind: "dramatiq-worker";
       readonly processes: number;
       readonly namespace: string;
-      /** Where something stands between the worker and the broker, or the worker has a network of its own. */
-      readonly worker?: {
-        /** Port to which the worker itself connects. */
-        readonly port: number;
-        /** False: something between the two (the engine's proxy, our relay) has a connection of its own. */
-        readonly isDirect: boolean;
-      };
+      readonly worker?: WorkerSide;
+    } & Endpoint)
+  /** A consuming connection owned by the service's own process tree, and a heartbeat of its node when asked. */
+  | ({
+      readonly kind: "celery-worker";
+      readonly nodename: string;
+      /** False: the node answers nothing while a task runs. */
+      readonly heartbeat: boolean;
+      readonly worker?: WorkerSide;
+    } & Endpoint)
+  /** The scheduler has come to its loop, which its PID file shows, and wakes; the broker answers. */
+  | ({ readonly kind: "celery-beat"; readonly pidFile: string } & Endpoint)
+  /** As many registered workers as declared, each a process of the service's own tree with a connection of its name. */
+  | ({
+      readonly kind: "rq-worker";
+      readonly workers: number;
+      readonly database: number;
+      readonly worker?: WorkerSide;
     } & Endpoint)
   /** The port accepts a connection. */
   | ({ readonly kind: "tcp" } & Endpoint)
-  /** The program ends with exit code 0. */
+  /** The program ends with exit code 0; it runs as the service does, where that is known. */
   | { readonly kind: "command"; readonly argv: readonly string[]; readonly cwd?: string }
   /** The process has stayed up for `seconds`: for programs that offer nothing to ask. */
   | { readonly kind: "alive"; readonly seconds: number };

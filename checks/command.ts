@@ -1,5 +1,6 @@
 import { failed, pending, ready } from "#checks/check.ts";
 import type { CheckOf, Outcome } from "#checks/check.ts";
+import type { Inside } from "#checks/inside.ts";
 
 type CommandCheck = CheckOf<"command">;
 
@@ -15,12 +16,34 @@ export interface CommandEnd {
 
 const LINE_LIMIT = 200;
 
-export async function probeCommand(check: CommandCheck, signal: AbortSignal): Promise<Outcome> {
+export async function probeCommand(
+  check: CommandCheck,
+  signal: AbortSignal,
+  inside: Inside | undefined,
+): Promise<Outcome> {
+  const { argv, cwd } = check;
+  return judgeCommand(
+    check,
+    inside === undefined ? await runCommand(argv, { ...(cwd && { cwd }) }, signal) : await inside.run(argv, signal),
+  );
+}
+
+/** Where and as whom a program runs; what is absent is as it is for this process. */
+export interface RunAs {
+  readonly cwd?: string;
+  /** Every variable that it gets. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
+export async function runCommand(argv: readonly string[], as: RunAs, signal: AbortSignal): Promise<CommandEnd> {
   const { execa } = await import("execa");
-  const [program = "", ...args] = check.argv;
+  const [program = "", ...args] = argv;
   // A group of its own, so that what the program started ends with it when it hangs.
   const run = execa(program, args, {
-    ...(check.cwd === undefined ? {} : { cwd: check.cwd }),
+    ...as,
+    extendEnv: as.env === undefined,
     reject: false,
     detached: true,
     stdin: "ignore",
@@ -34,13 +57,13 @@ export async function probeCommand(check: CommandCheck, signal: AbortSignal): Pr
   if (signal.aborted) kill();
   try {
     const { exitCode, signal: endedBy, code, all } = await run;
-    return judgeCommand(check, {
+    return {
       exitCode,
       signal: endedBy,
       code,
       timedOut: signal.aborted,
       lastLine: all.trimEnd().split("\n").at(-1)?.slice(0, LINE_LIMIT) ?? "",
-    });
+    };
   } finally {
     signal.removeEventListener("abort", kill);
   }

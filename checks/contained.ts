@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Uptime } from "#checks/alive.ts";
 import { failed, pending, ready, type Check, type Outcome, type Probe } from "#checks/check.ts";
+import { insideContainer } from "#checks/inside-container.ts";
 import { processTree } from "#checks/process-tree.ts";
 import { probeOf } from "#checks/run.ts";
 import { inspectContainer, volumeDataId, type ContainerSeen } from "#observe/docker.ts";
@@ -42,6 +43,7 @@ export async function contained({ check, token, container }: Contained): Promise
   const probe = probeOf(check, {
     processTree: async () => processesOf(await look()),
     uptime: async () => containerUptime(await look()),
+    inside: insideContainer(host, token),
   });
   return async (signal) => judgeContainer(await look(), earlier) ?? (await probe(signal));
 }

@@ -57,6 +57,30 @@ export function treeOf(root: number, stats: readonly ProcessStat[]): readonly nu
   return [...tree];
 }
 
+/** The PIDs under which processes know themselves: in a container they count from 1. */
+export const ownPids = (tree: readonly number[]): ReadonlyMap<number, number> =>
+  new Map(tree.map((pid) => [innermostPid(pid), pid]));
+
+function innermostPid(pid: number): number {
+  const [, numbers] = /^NSpid:\s*(.*)$/m.exec(statusOf(pid)) ?? [];
+  return Number(numbers?.split("\t").at(-1) ?? pid);
+}
+
+/** How often its first thread went to sleep by itself: more than before, and it has been awake between. */
+export function sleepsOf(pid: number): number | undefined {
+  const [, count] = /^voluntary_ctxt_switches:\s*(\d+)$/m.exec(statusOf(pid)) ?? [];
+  return count === undefined ? undefined : Number(count);
+}
+
+/** Empty where it does not live. */
+function statusOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/status`, "utf8");
+  } catch {
+    return "";
+  }
+}
+
 /** The fields after the last `)`: the name before it may hold anything, also spaces and brackets. */
 export function parseStat(pid: number, text: string): ProcessStat | undefined {
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");

@@ -5,7 +5,7 @@ import { redact } from "#checks/explain.ts";
 import { judgeNoAnswer, noAnswer } from "#checks/network.ts";
 import type { NoAnswer } from "#checks/network.ts";
 import { readPasswordFile } from "#checks/password.ts";
-import { askResp, NotResp, RespError } from "#checks/resp.ts";
+import { followResp, NotResp, RespError } from "#checks/resp.ts";
 import type { Reply } from "#checks/resp.ts";
 
 type RedisCheck = CheckOf<"redis">;
@@ -48,18 +48,30 @@ export function judgeRedis(check: RedisCheck, { token, info, set, get }: RedisAn
   return ready(`${where} kept and gave back a key, eviction policy ${policy}`);
 }
 
+type Answer = { readonly replies: readonly Reply[] } | { readonly outcome: Outcome };
+
 /** Logs in where there is a password and asks. A refused login is an outcome, not a list of replies. */
-export async function askRedis(
+export const askRedis = (
   place: Place,
   signal: AbortSignal,
   commands: readonly (readonly string[])[],
-): Promise<{ readonly replies: readonly Reply[] } | { readonly outcome: Outcome }> {
+): Promise<Answer> => followRedis(place, signal, commands, (replies) => replies.length >= commands.length);
+
+/** The same until `isDone`, which sees the replies so far after each one. */
+export async function followRedis(
+  place: Place,
+  signal: AbortSignal,
+  commands: readonly (readonly string[])[],
+  isDone: (replies: readonly Reply[]) => boolean,
+): Promise<Answer> {
   const { host, port, passwordFile } = place;
   const password = await readPasswordFile(passwordFile);
   if ("outcome" in password) return password;
   const login = password.text === "" ? [] : [["AUTH", password.text]];
   try {
-    const replies = await askResp({ host, port, signal, commands: [...login, ...commands] });
+    const replies = await followResp({ host, port, signal, commands: [...login, ...commands] }, (all) =>
+      all.length > login.length ? isDone(all.slice(login.length)) : false,
+    );
     const refused = replies.slice(0, login.length).find((reply) => reply instanceof RespError);
     if (refused === undefined) return { replies: replies.slice(login.length) };
     return { outcome: judgeRespError(place, new RespError(redact(refused.message, [password.text]))) };

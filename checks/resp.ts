@@ -76,8 +76,14 @@ export interface RespAsk {
   readonly signal: AbortSignal;
 }
 
-/** One connection, all commands, all replies. Rejects with a socket error, NotResp, or when `signal` aborts. */
-export function askResp({ host, port, commands, signal }: RespAsk): Promise<readonly Reply[]> {
+/**
+ * One connection, all commands, and their replies until `isDone`, which sees those so far after each one; a
+ * subscription's messages are replies, too. Rejects with a socket error, NotResp, or when `signal` aborts.
+ */
+export function followResp(
+  { host, port, commands, signal }: RespAsk,
+  isDone: (replies: readonly Reply[]) => boolean,
+): Promise<readonly Reply[]> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host, port, signal });
     const replies: Reply[] = [];
@@ -85,6 +91,16 @@ export function askResp({ host, port, commands, signal }: RespAsk): Promise<read
     const end = (settle: () => void) => {
       settle();
       socket.destroy();
+    };
+    const read = (): boolean => {
+      let next: ReturnType<typeof decodeReply>;
+      while ((next = decodeReply(bytes, 0)) !== undefined) {
+        replies.push(next.reply);
+        bytes = bytes.subarray(next.end);
+        if (isDone(replies)) return true;
+      }
+      if (bytes.length > REPLY_LIMIT) throw new NotResp("a reply without end");
+      return false;
     };
     socket.on("error", reject);
     socket.on("close", () => {
@@ -94,22 +110,15 @@ export function askResp({ host, port, commands, signal }: RespAsk): Promise<read
     socket.on("data", (chunk) => {
       bytes = Buffer.concat([bytes, chunk]);
       try {
-        let next: ReturnType<typeof decodeReply>;
-        while ((next = decodeReply(bytes, 0)) !== undefined) {
-          replies.push(next.reply);
-          bytes = bytes.subarray(next.end);
-        }
-        if (bytes.length > REPLY_LIMIT) throw new NotResp("a reply without end");
+        if (read())
+          end(() => {
+            resolve(replies);
+          });
       } catch (error) {
         end(() => {
           reject(error instanceof Error ? error : new Error(String(error)));
         });
-        return;
       }
-      if (replies.length >= commands.length)
-        end(() => {
-          resolve(replies);
-        });
     });
   });
 }

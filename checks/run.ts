@@ -1,6 +1,7 @@
 // A public name: the state of people's stacks holds code that imports this path.
 import type { Uptime } from "#checks/alive.ts";
 import type { Check, Probe, WaitPolicy, WaitReport } from "#checks/check.ts";
+import type { Inside } from "#checks/inside.ts";
 import { waitUntilFinal } from "#checks/wait.ts";
 import type { WaitOptions } from "#checks/wait.ts";
 
@@ -13,6 +14,8 @@ export interface ProbeContext {
   readonly processTree?: () => Promise<readonly number[]>;
   /** How long the service's program has run; undefined when it does not. */
   readonly uptime?: () => Promise<Uptime | undefined>;
+  /** Where the service runs. */
+  readonly inside?: Inside;
   /** Leaves out the work that would queue behind what users asked for: no token is generated. */
   readonly quick?: boolean;
 }
@@ -33,10 +36,18 @@ export function probeOf(check: Check, context: ProbeContext = {}): Probe {
     case "dramatiq-worker":
       return async (signal) =>
         (await import("#checks/dramatiq-worker.ts")).probeDramatiqWorker(check, signal, context.processTree);
+    case "celery-worker":
+      return async (signal) =>
+        (await import("#checks/celery-worker.ts")).probeCeleryWorker(check, signal, context.processTree);
+    case "celery-beat":
+      return async (signal) =>
+        (await import("#checks/celery-beat.ts")).probeCeleryBeat(check, signal, context.processTree, context.inside);
+    case "rq-worker":
+      return async (signal) => (await import("#checks/rq-worker.ts")).probeRqWorker(check, signal, context.processTree);
     case "tcp":
       return async (signal) => (await import("#checks/tcp.ts")).probeTcp(check, signal);
     case "command":
-      return async (signal) => (await import("#checks/command.ts")).probeCommand(check, signal);
+      return async (signal) => (await import("#checks/command.ts")).probeCommand(check, signal, context.inside);
     case "alive":
       return async () => (await import("#checks/alive.ts")).probeAlive(check, context.uptime);
   }

@@ -1,4 +1,6 @@
 import type { Kind } from "./kind.ts";
+import { celeryBeat } from "./celery-beat/plan.ts";
+import { celeryWorker } from "./celery-worker/plan.ts";
 import { dramatiqWorker } from "./dramatiq-worker/plan.ts";
 import { frontend } from "./frontend/plan.ts";
 import { job } from "./job/plan.ts";
@@ -8,7 +10,9 @@ import { ollama } from "./ollama/plan.ts";
 import { postgres } from "./postgres/plan.ts";
 import { process } from "./process/plan.ts";
 import { redis } from "./redis/plan.ts";
+import { rqWorker } from "./rq-worker/plan.ts";
 import { web } from "./web/plan.ts";
+import { worker } from "./worker/plan.ts";
 
 /** Every kind of service, by its name in the stack file. */
 export const catalog: Readonly<Record<string, Kind>> = {
@@ -19,7 +23,11 @@ export const catalog: Readonly<Record<string, Kind>> = {
   nginx,
   web,
   frontend,
+  "celery-worker": celeryWorker,
+  "celery-beat": celeryBeat,
   "dramatiq-worker": dramatiqWorker,
+  "rq-worker": rqWorker,
+  worker,
   job,
   process,
 };

@@ -58,10 +58,19 @@ export interface KindPlan {
   readonly readyTimeoutMs: number;
   readonly stopSignal?: ServicePlan["stopSignal"];
   readonly stopGraceMs?: number;
+  readonly drains?: ServicePlan["drains"];
+  readonly claims?: readonly Claim[];
   readonly generates?: readonly string[];
   readonly dataIdFile?: string;
   /** Where it runs in a container. */
   readonly container?: KindContainer;
+}
+
+/** What only one service of a stack may have: the second one that claims `key` is a problem. */
+export interface Claim extends Pick<Problem, "code" | "expected" | "got" | "fix"> {
+  readonly key: string;
+  /** Setting of the service that holds it. */
+  readonly setting: string;
 }
 
 /** What a kind says of its container. */

@@ -76,6 +76,12 @@ export function checkWords(check: Check): string {
     }
     case "dramatiq-worker":
       return `${check.processes === 1 ? "a process of its own consumes" : `${check.processes} processes of its own consume`} from ${check.host}:${check.port}`;
+    case "celery-worker":
+      return `a process of its own consumes from ${check.host}:${check.port}${check.heartbeat ? `, and ${check.nodename} answers` : ""}`;
+    case "celery-beat":
+      return `its loop goes round, and ${check.host}:${check.port} answers`;
+    case "rq-worker":
+      return `${check.workers === 1 ? "a worker of its own is" : `${check.workers} workers of its own are`} registered in database ${check.database} of ${check.host}:${check.port}`;
     case "tcp":
       return `${check.host}:${check.port} accepts a connection`;
     case "command":

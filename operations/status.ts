@@ -1,6 +1,8 @@
 import { existsSync } from "node:fs";
 import type { Outcome } from "#checks/check.ts";
 import { containerUptime } from "#checks/contained.ts";
+import { insideContainer } from "#checks/inside-container.ts";
+import { insideHost } from "#checks/inside.ts";
 import { lives, processStats, treeOf } from "#checks/process-tree.ts";
 import { runCheck } from "#checks/run.ts";
 import { uptimeOf } from "#checks/supervised.ts";
@@ -72,7 +74,7 @@ export async function lookAtServices(opened: Opened, options: LookOptions): Prom
             : mainPid(world, seen);
       const tree = pid === 0 ? [] : treeOf(pid, stats);
       const [outcome, memoryBytes] = await Promise.all([
-        attempt(plan, seen, tree, options),
+        attempt(plan, seen, tree, { ...opened, ...options }),
         tree.length === 0 ? undefined : seen.container ? cgroupMemory(pid) : memoryOf(tree),
       ]);
       return { plan, seen, pid, outcome, memoryBytes };
@@ -151,7 +153,7 @@ async function attempt(
   { name, check }: ServicePlan,
   seen: ServiceSeen,
   tree: readonly number[],
-  { full, attemptMs }: LookOptions,
+  { full, attemptMs, plan, engineHost }: LookOptions & Opened,
 ): Promise<Outcome | undefined> {
   if (check === undefined || tree.length === 0) return undefined;
   const processTree = () => Promise.resolve(tree);
@@ -159,7 +161,11 @@ async function attempt(
     Promise.resolve(
       seen.container ? containerUptime(seen.container) : seen.program && uptimeOf(seen.program, seen.history),
     );
-  const report = await runCheck(check, { timeoutMs: 0, attemptMs }, { processTree, uptime, quick: !full.has(name) });
+  const inside = seen.container
+    ? insideContainer(engineHost, seen.container.id)
+    : insideHost(serviceHome(plan.places, name));
+  const context = { processTree, uptime, inside, quick: !full.has(name) };
+  const report = await runCheck(check, { timeoutMs: 0, attemptMs }, context);
   return report.outcome;
 }
 

@@ -2,6 +2,7 @@ import { rmdirSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Probe, WaitReport } from "#checks/check.ts";
 import { explain, redact } from "#checks/explain.ts";
+import { insideHost } from "#checks/inside.ts";
 import { OLLAMA_ATTEMPT_MS, probeOf } from "#checks/run.ts";
 import { programTree, programUptime, whileRunning } from "#checks/supervised.ts";
 import { waitUntilFinal } from "#checks/wait.ts";
@@ -108,5 +109,5 @@ async function probeFor(inputs: ReadyInputs): Promise<Probe> {
   const target = { service, socket, home, supervisorLog: `${dirname(dirname(home))}/supervisord.log` };
   const processTree = () => programTree(target);
   const uptime = () => programUptime(target);
-  return whileRunning(target, probeOf(inputs.check, { processTree, uptime }));
+  return whileRunning(target, probeOf(inputs.check, { processTree, uptime, inside: insideHost(home) }));
 }

@@ -156,7 +156,7 @@ function programSection(plan: ServicePlan, { places, tools }: HostContext): stri
     "startretries=0",
     `stopsignal=${plan.stopSignal}`,
     `stopwaitsecs=${Math.ceil(plan.stopGraceMs / 1000)}`,
-    "stopasgroup=true",
+    `stopasgroup=${!plan.drains}`,
     "killasgroup=true",
     `stdout_logfile=${logFile(plan.logFile)}`,
     "stdout_logfile_maxbytes=10MB",

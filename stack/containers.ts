@@ -76,7 +76,7 @@ const repositoryName = (name: string): string =>
 
 /**
  * The host's certificates are there while packages are fetched, and in no layer: this host may sit behind a proxy that
- * opens TLS. User 10001 exists in no image, and owns nothing.
+ * opens TLS. User 10001 exists in no image, and owns /data alone, where a service that has data has its volume.
  */
 const CERTIFICATES =
   "--mount=type=secret,id=certificates,target=/run/certificates.pem " +
@@ -85,7 +85,7 @@ const CERTIFICATES =
 export const APPLICATION_USER = "10001:10001";
 
 const pythonImage = ({ python }: BaseImages): string => `FROM ${python}
-RUN python3 -m venv /opt/venv
+RUN python3 -m venv /opt/venv && install -d -o 10001 -g 10001 /data
 ENV PATH=/opt/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app
 COPY requirements.tx[t] pyproject.tom[l] ./

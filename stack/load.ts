@@ -1,6 +1,6 @@
 import { basename, isAbsolute, join } from "node:path";
 import type { z } from "zod";
-import type { Kind, KindPlan, PlanContext } from "#components/kind.ts";
+import type { Claim, Kind, KindPlan, PlanContext } from "#components/kind.ts";
 import { LOOPBACK } from "#components/kind.ts";
 import { catalog } from "#components/catalog.ts";
 import { RELAY, relayPlan } from "#components/relay.ts";
@@ -307,6 +307,7 @@ function planServices(
   const { order, cycles } = inOrder(new Map([...resolved].map(([name, { needs }]) => [name, needs])));
   problems.push(...cycles.map(cycleProblem));
   const planned = new Map<string, ServicePlan>();
+  const claimed = new Map<string, string>();
   for (const name of order) {
     const draft = enabled.get(name);
     const { settings, needs, uses } = resolved.get(name) ?? {};
@@ -315,7 +316,10 @@ function planServices(
     const plan = kindOf(draft).plan(settings, context);
     const usesHost = context.in === "container" && uses.some((use) => contexts.get(use)?.in === "host");
     const rest = { outputs: outputs.host.get(name) ?? {}, usesHost, world };
-    if (!("code" in plan)) planned.set(name, completePlan(draft, settings, plan, context, rest));
+    if (!("code" in plan)) {
+      planned.set(name, completePlan(draft, settings, plan, context, rest));
+      problems.push(...claimProblems(name, plan.claims ?? [], claimed));
+    }
     // What it needs may be there, and only have a problem of its own.
     else if (plan.code !== "WORKER_WITHOUT_BROKER" || needs.every((need) => planned.has(need))) problems.push(plan);
   }
@@ -327,6 +331,16 @@ function planServices(
   const relayed = services.filter((service) => service.in === "host" && used.includes(service.name));
   const relay = relayed.length > 0 ? [relayOf(relayed, world)] : [];
   return { services: [...relay, ...services], disabled };
+}
+
+/** Notes what a service claims; a problem where another has it already. */
+function claimProblems(name: string, claims: readonly Claim[], claimed: Map<string, string>): readonly Problem[] {
+  return claims.flatMap(({ key, setting, code, expected, got, fix }) => {
+    const owner = claimed.get(key);
+    claimed.set(key, owner ?? name);
+    if (owner === undefined) return [];
+    return [{ code, where: `services.${name}.${setting}`, expected, got: `${got}, which \`${owner}\` has too`, fix }];
+  });
 }
 
 /** What each service offers, as seen from this host or from a container of the stack. */
@@ -480,7 +494,10 @@ function buildProblems(
 const FILES = "requirements.txt, pyproject.toml or package.json";
 const NO_FILES = "it has none of these files";
 /** Kinds without an image of their own. */
-const NEEDS_IMAGE: ReadonlySet<string> = new Set(["web", "job", "dramatiq-worker", "process"]);
+const NEEDS_IMAGE: ReadonlySet<string> = new Set([
+  ...["web", "job", "process", "worker"],
+  ...["celery-worker", "celery-beat", "dramatiq-worker", "rq-worker"],
+]);
 
 const withoutImage = (name: string): Problem => ({
   code: "IMAGE_UNNAMED",
@@ -618,6 +635,7 @@ function completePlan(
     restart: settings.restart ?? "no",
     stopSignal: settings.stopSignal ?? plan.stopSignal ?? "TERM",
     stopGraceMs: settings.stopGrace ?? plan.stopGraceMs ?? 10_000,
+    ...(plan.drains && { drains: true }),
     ...(memoryBytes !== undefined && { memoryBytes }),
     generates: plan.generates ?? [],
     ...(onHost

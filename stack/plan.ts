@@ -172,6 +172,11 @@ export interface ServicePlan {
   readonly restart: "always" | "on-failure" | "no";
   readonly stopSignal: "TERM" | "INT" | "QUIT";
   readonly stopGraceMs: number;
+  /**
+   * The stop signal is for its first process alone, which then lets running tasks end; their processes would take it
+   * for an order to die.
+   */
+  readonly drains?: true;
   /** Enforced on a container; watched on the host. */
   readonly memoryBytes?: number;
   /** Secrets that engineroom makes for this service, by name. */

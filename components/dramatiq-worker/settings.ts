@@ -1,14 +1,13 @@
 import { z } from "zod";
 import { applicationSettings, commonSettings } from "#stack/schema.ts";
+import { pythonObject } from "../broker.ts";
 
 export const dramatiqWorkerSettings = z.strictObject({
   kind: z.literal("dramatiq-worker"),
   ...commonSettings,
   ...applicationSettings,
   /** Python module that declares the broker and the actors. */
-  module: z
-    .string()
-    .regex(/^[A-Za-z_][\w.]*(:[A-Za-z_]\w*)?$/, "a Python module, such as `app.tasks` or `app.tasks:broker`"),
+  module: pythonObject,
   /** Worker processes. Dramatiq's own default is one a CPU, which surprises. */
   processes: z.int().min(1).max(256).default(1),
   /** Threads of each process. */

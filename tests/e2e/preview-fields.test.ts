@@ -154,6 +154,7 @@ async function groundIn({ base, dir }: Checkout): Promise<Ground> {
   return {
     app: "./examples/apps/api",
     otherApp: "./other",
+    jobs: "./examples/apps/worker",
     pages: "./examples/apps/web",
     otherPages: "./pages",
     modelsDir: join(base, "models"),

@@ -1,5 +1,6 @@
 import {
   added,
+  AT_BROKER,
   KIND,
   LLM_MODEL,
   misplaced,
@@ -34,6 +35,10 @@ const HAS_FILES: ReadonlySet<ServiceName> = new Set([
   "migrate",
   "api",
   "worker",
+  "tasks",
+  "beat",
+  "later",
+  "poller",
   "site",
   "edge",
   "tick",
@@ -43,13 +48,17 @@ const made = (service: ServiceName): readonly string[] => (HAS_FILES.has(service
 /** Whose settings hold the address of a service, with its secret in a file or, where it has none, in the open. */
 const followersOf: Readonly<Record<ServiceName, readonly string[]>> = {
   db: whole("migrate", "api", "worker"),
-  broker: whole("api", "worker"),
+  broker: whole("api", "worker", "tasks", "beat", "later", "poller"),
   chat: up("api", "worker"),
   llm: [],
   migrate: [],
   api: [...taken("edge"), ...up("tick")],
   site: taken("edge"),
   worker: [],
+  tasks: [],
+  beat: [],
+  later: [],
+  poller: [],
   edge: [],
   tick: [],
 };
@@ -122,7 +131,7 @@ export const containedFields = (ground: Ground): Readonly<Record<ServiceName, Ro
     in: onHost("broker", "broker-process", "volume-test-broker", ...RELAY, ...followersOf.broker),
     enabled: { value: false, changes: [], refused: "WORKER_WITHOUT_BROKER" },
     port: to(ground.ports[1], ...whole("broker"), ...followersOf.broker),
-    role: to("cache", ...whole("broker"), "volume-test-broker"),
+    role: { value: "cache", changes: [], refused: "BROKER_EVICTS" },
     password: to("${secret.token}", ...whole("broker"), "broker-password", ...followersOf.broker),
     maxMemory: to("64MiB", ...whole("broker")),
     ...data("broker"),
@@ -185,6 +194,51 @@ export const containedFields = (ground: Ground): Readonly<Record<ServiceName, Ro
     threads: to(2, ...up("worker")),
     queues: to(["default"], ...up("worker")),
   },
+  tasks: {
+    ...common("tasks", "site", "INT"),
+    in: onHost("tasks", "tasks-process", "build-examples/apps/worker"),
+    ...application("tasks"),
+    build: to(ground.otherApp, ...up("tasks"), ...image("other")),
+    app: to("jobs.celery:app", ...up("tasks")),
+    queues: to(["images"], ...up("tasks")),
+    pool: to("threads", ...up("tasks")),
+    concurrency: to(2, ...up("tasks")),
+    nodename: to("images@lab", ...up("tasks")),
+    prefetchMultiplier: to(1, ...up("tasks")),
+    maxTasksPerChild: to(10, ...up("tasks")),
+    timeLimit: to("90s", ...up("tasks")),
+    softTimeLimit: to("80s", ...up("tasks")),
+    taskEvents: to(true, ...up("tasks")),
+    loglevel: to("debug", ...up("tasks")),
+  },
+  beat: {
+    ...common("beat", "site", "INT"),
+    in: onHost("beat", "beat-process", "volume-test-beat", "build-examples/apps/worker"),
+    enabled: to(false, ...whole("beat"), "volume-test-beat", "containers"),
+    ...application("beat"),
+    build: to(ground.otherApp, ...up("beat"), ...image("other")),
+    app: to("jobs.celery:app", ...up("beat")),
+    loglevel: to("debug", ...up("beat")),
+    ...data("beat"),
+  },
+  later: {
+    ...common("later", "site", "INT"),
+    in: onHost("later", "later-process", "build-examples/apps/worker"),
+    ...application("later"),
+    build: to(ground.otherApp, ...up("later"), ...image("other")),
+    queues: to(["images"], ...up("later")),
+    workers: to(2, ...up("later")),
+    withScheduler: to(true, ...up("later")),
+  },
+  poller: {
+    ...common("poller", "site", "INT"),
+    in: onHost("poller", "poller-process", "build-examples/apps/worker"),
+    ...application("poller"),
+    ready: to({ command: ["true"] }, "poller-ready"),
+    build: to(ground.otherApp, ...up("poller"), ...image("other")),
+    command: to(["python", "-m", "jobs.poller", "other"], ...up("poller")),
+    queue: to("transcribe@cpu", ...up("poller")),
+  },
   site: {
     ...common("site", "db", "INT"),
     in: onHost(
@@ -218,11 +272,14 @@ export const containedFields = (ground: Ground): Readonly<Record<ServiceName, Ro
   },
 });
 
-const everyContainer = up("db", "broker", "chat", "llm", "migrate", "api", "worker", "site", "edge", "tick");
+const everyContainer = up(
+  ...["db", "broker", "chat", "llm", "migrate", "api", "worker", "tasks", "beat", "later", "poller"],
+  ...["site", "edge", "tick"],
+);
 
 export const containedSettings = (ground: Ground): Rows => ({
   in: { value: "host", changes: [], refused: "STACK_PLACE" },
-  data: to("disposable", "db-ready", "broker-ready", ...sent),
+  data: to("disposable", "db-ready", "broker-ready", "beat-ready", ...sent),
   networkName: to("other", "network", ...everyContainer),
   subnet: to("10.77.1.0/24", "network", ...everyContainer),
   // Another owner has other places, names and labels; only what is made of content stays.
@@ -231,10 +288,10 @@ export const containedSettings = (ground: Ground): Rows => ({
     ...everyContainer,
     ...[...HAS_FILES].map((service) => `${service}-files`),
     ...["network", "containers", "volume-test-db", "volume-test-broker", "volume-test-llm"],
-    ...["image-examples/apps/api", "image-examples/apps/web"],
+    ...["volume-test-beat", "image-examples/apps/api", "image-examples/apps/worker", "image-examples/apps/web"],
   ),
   // Inside of the network nobody sees it; tick has its port from the file.
-  portOffset: to(ground.portOffset + 500, ...up("db", "broker", "chat", "llm", "api", "site", "edge"), "worker-ready"),
+  portOffset: to(ground.portOffset + 500, ...up("db", "broker", "chat", "llm", "api", "site", "edge"), ...AT_BROKER),
   modelsDir: to(ground.otherModelsDir, "chat-model", ...up("chat"), ...sent),
 });
 

@@ -42,16 +42,23 @@ const RELAY = up("relay");
 const image = (directory: string): readonly string[] => [`image-${directory}`, `image-${directory}-context`];
 const followersOf = {
   db: ["migrate-run", ...up("api", "worker")],
-  broker: up("api", "worker"),
+  broker: up("api", "worker", "tasks", "beat", "later", "poller"),
   chat: up("api", "worker"),
   llm: [],
   migrate: up("api", "worker"),
   api: up("edge", "tick"),
   site: up("edge"),
   worker: [],
+  tasks: [],
+  beat: [],
+  later: [],
+  poller: [],
   edge: [],
   tick: [],
 } as const;
+/** What workers prove by asking the broker. */
+export const AT_BROKER = ["worker-ready", "tasks-ready", "beat-ready", "later-ready"];
+
 /** Those that wait at a gate until the service answers; routes do not wait. */
 const waitersOf = { ...followersOf, api: up("tick"), site: [] } as const;
 
@@ -110,10 +117,10 @@ export const serviceFields = (ground: Ground): Readonly<Record<ServiceName, Rows
     ...common("broker", "db", "INT"),
     enabled: { value: false, changes: [], refused: "WORKER_WITHOUT_BROKER" },
     port: to(ground.ports[1], ...up("broker"), ...followersOf.broker),
-    role: to("cache", ...up("broker")),
+    role: { value: "cache", changes: [], refused: "BROKER_EVICTS" },
     password: to("${secret.token}", ...up("broker"), "broker-password", ...followersOf.broker),
     maxMemory: to("64MiB", ...up("broker")),
-    in: contained("broker", "broker-process", "broker-files", "volume-test-broker", "worker-ready"),
+    in: contained("broker", "broker-process", "broker-files", "volume-test-broker", ...AT_BROKER),
     ...data("broker"),
   },
   chat: {
@@ -185,6 +192,57 @@ export const serviceFields = (ground: Ground): Readonly<Record<ServiceName, Rows
     in: contained("worker", "worker-process", "worker-files", ...RELAY, ...image("examples/apps/api")),
     ...application,
   },
+  tasks: {
+    ...common("tasks", "site", "INT"),
+    build: to(ground.otherApp, ...up("tasks"), "build-other"),
+    cwd: to("/usr", ...up("tasks")),
+    app: to("jobs.celery:app", ...up("tasks")),
+    queues: to(["images"], ...up("tasks")),
+    pool: to("threads", ...up("tasks")),
+    concurrency: to(2, ...up("tasks")),
+    nodename: to("images@lab", ...up("tasks")),
+    prefetchMultiplier: to(1, ...up("tasks")),
+    maxTasksPerChild: to(10, ...up("tasks")),
+    timeLimit: to("90s", ...up("tasks")),
+    softTimeLimit: to("80s", ...up("tasks")),
+    taskEvents: to(true, ...up("tasks")),
+    loglevel: to("debug", ...up("tasks")),
+    in: contained("tasks", "tasks-process", "tasks-files", ...RELAY, ...image("examples/apps/worker")),
+    ...application,
+  },
+  beat: {
+    ...common("beat", "site", "INT"),
+    build: to(ground.otherApp, ...up("beat"), "build-other"),
+    cwd: to("/usr", ...up("beat")),
+    app: to("jobs.celery:app", ...up("beat")),
+    loglevel: to("debug", ...up("beat")),
+    in: contained(
+      "beat",
+      ...["beat-process", "beat-files", "volume-test-beat", ...RELAY, ...image("examples/apps/worker")],
+    ),
+    ...data("beat"),
+    ...application,
+  },
+  later: {
+    ...common("later", "site", "INT"),
+    build: to(ground.otherApp, ...up("later"), "build-other"),
+    cwd: to("/usr", ...up("later")),
+    queues: to(["images"], ...up("later")),
+    workers: to(2, ...up("later")),
+    withScheduler: to(true, ...up("later")),
+    in: contained("later", "later-process", "later-files", ...RELAY, ...image("examples/apps/worker")),
+    ...application,
+  },
+  poller: {
+    ...common("poller", "site", "INT"),
+    ready: to({ command: ["true"] }, "poller-ready"),
+    build: to(ground.otherApp, ...up("poller"), "build-other"),
+    cwd: to("/usr", ...up("poller")),
+    command: to(["python", "-m", "jobs.poller", "other"], ...up("poller")),
+    queue: to("transcribe@cpu", ...up("poller")),
+    in: contained("poller", "poller-process", "poller-files", ...RELAY, ...image("examples/apps/worker")),
+    ...application,
+  },
   site: {
     ...common("site", "db", "INT"),
     enabled: to(false, ...up("site"), "build-examples/apps/web", ...followersOf.site),
@@ -213,14 +271,16 @@ export const serviceFields = (ground: Ground): Readonly<Record<ServiceName, Rows
   },
 });
 
-const everyService = up("db", "broker", "chat", "llm", "api", "worker", "site", "edge", "tick");
+const everyService = up(
+  ...["db", "broker", "chat", "llm", "api", "worker", "tasks", "beat", "later", "poller", "site", "edge", "tick"],
+);
 
 /** It is sent anew, and what it does proven again. */
 export const sent = [LLM_MODEL, "llm-ready"];
 
 export const settingsFields = (ground: Ground): Rows => ({
   in: { value: "container", changes: [], refused: "IMAGE_UNNAMED" },
-  data: to("disposable", ...up("db", "broker", "llm")),
+  data: to("disposable", ...up("db", "broker", "llm", "beat")),
   // Nothing of this stack is in a container.
   networkName: to("other"),
   subnet: to("10.77.1.0/24"),

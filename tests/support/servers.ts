@@ -1,10 +1,11 @@
 import { execFile, spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import {
   chownSync,
   closeSync,
+  cpSync,
   existsSync,
   mkdirSync,
   openSync,
@@ -22,11 +23,13 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { explain } from "#checks/explain.ts";
+import { processTree } from "#checks/process-tree.ts";
 import { probeTcp } from "#checks/tcp.ts";
 import { waitUntilFinal } from "#checks/wait.ts";
 import { readTools } from "#setup/tools.ts";
 import type { Tool, ToolName } from "#setup/tools.ts";
 import { hostPlaces } from "#stack/places.ts";
+import { until } from "./until.ts";
 
 /*
  * Real servers for tests: each on a free port of 127.0.0.1, in a directory of its own, in a process group of its own.
@@ -161,6 +164,32 @@ export async function startDramatiqWorker(
   writeFor(dir, "tasks.py", `${module.join("\n")}\n`);
   const argv = [python, "-m", "dramatiq", "tasks", "-p", String(processes), "-t", "1"];
   return start({ name: "dramatiq", dir, port: broker.port, argv, env: { PYTHONPATH: packages } });
+}
+
+/** The sample application's programs, each on this broker. Its `port` is the broker's. */
+export async function startJobs(
+  broker: { readonly port: number; readonly password: string },
+  argv: readonly string[],
+  options: { readonly database?: number } = {},
+): Promise<TestServer> {
+  const { python, packages, app } = await jobs();
+  const dir = await serviceDir("jobs");
+  cpSync(app, dir, { recursive: true });
+  const url = `redis://:${encodeURIComponent(broker.password)}@${host}:${broker.port}/${options.database ?? 0}`;
+  const names = ["CELERY_BROKER_URL", "RQ_REDIS_URL", "REDIS_URL"];
+  return start({
+    name: argv.join(" "),
+    dir,
+    port: broker.port,
+    argv: [python, "-m", ...argv],
+    env: { PYTHONPATH: `${packages}:${dir}`, ...Object.fromEntries(names.map((name) => [name, url])) },
+  });
+}
+
+/** The same to its end. */
+export async function runJobs(...args: Parameters<typeof startJobs>): Promise<void> {
+  await using program = await startJobs(...args);
+  await until(`the end of ${args[1].join(" ")}`, () => processTree(program.pid).length === 0);
 }
 
 export interface LocalServer extends AsyncDisposable {
@@ -327,16 +356,31 @@ async function serve(server: NetServer): Promise<LocalServer> {
 
 const DRAMATIQ = ["dramatiq==2.2.0", "redis==8.1.0"];
 
+interface Packages {
+  readonly python: string;
+  readonly packages: string;
+}
+
 /** Dramatiq in a directory of its own in the cache, installed once. */
-async function dramatiq(): Promise<{ readonly python: string; readonly packages: string }> {
+const dramatiq = (): Promise<Packages> => install(DRAMATIQ.join("-"), DRAMATIQ);
+
+/** What the sample application with the workers runs on. */
+async function jobs(): Promise<Packages & { readonly app: string }> {
+  const app = join(dirname(dirname(import.meta.dirname)), "examples/apps/worker");
+  const requirements = join(app, "requirements.txt");
+  const hash = createHash("sha256").update(readFileSync(requirements)).digest("hex").slice(0, 12);
+  return { ...(await install(`jobs-${hash}`, ["--require-hashes", "-r", requirements])), app };
+}
+
+async function install(name: string, what: readonly string[]): Promise<Packages> {
   const supervisord = tool("supervisord").path;
   const python = join(dirname(supervisord), "python");
-  const packages = join(cacheDir, "test", DRAMATIQ.join("-"));
+  const packages = join(cacheDir, "test", name);
   if (!existsSync(packages)) {
     const temporary = `${packages}.${process.pid}.tmp`;
     mkdirSync(dirname(packages), { recursive: true });
     try {
-      const args = ["-m", "pip", "install", "--quiet", "--no-compile", "--target", temporary, ...DRAMATIQ];
+      const args = ["-m", "pip", "install", "--quiet", "--no-compile", "--target", temporary, ...what];
       await promisify(execFile)(python, args, { timeout: 120_000 });
       renameSync(temporary, packages);
     } finally {

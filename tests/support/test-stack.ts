@@ -93,7 +93,7 @@ const isOf =
 const holdingsOf = (places: StackPlaces): Promise<Holdings> =>
   noDocker === undefined ? holdings(isOf(places)) : Promise.resolve(NOTHING);
 
-function passwordFile(places: StackPlaces, service: string): string {
+export function passwordFile(places: StackPlaces, service: string): string {
   const inContainer = join(filesDir(places, service), "password");
   return existsSync(inContainer) ? inContainer : join(places.servicesDir, service, "password");
 }

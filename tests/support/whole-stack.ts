@@ -5,6 +5,8 @@ export interface Ground {
   /** Directories of two applications, and of two sets of pages. */
   readonly app: string;
   readonly otherApp: string;
+  /** Directory of the application with workers of Celery, RQ and none. */
+  readonly jobs: string;
   readonly pages: string;
   readonly otherPages: string;
   /** Directory and name of a model file; `otherModel` lies beside it and `otherModelsDir` holds `model` too. */
@@ -22,6 +24,7 @@ export interface Ground {
 export const paperGround: Ground = {
   app: "./app",
   otherApp: "./app",
+  jobs: "./app",
   pages: "./pages",
   otherPages: "./pages",
   modelsDir: "./models",
@@ -64,6 +67,22 @@ export const wholeStack = (ground: Ground) =>
         threads: 1,
         needs: ["migrate?"],
         env: { DATABASE_URL: "${db.url?}", REDIS_URL: "${broker.url?}", LLM_URL: "${chat.url?}" },
+      },
+      tasks: {
+        kind: "celery-worker",
+        build: ground.jobs,
+        app: "jobs",
+        env: { CELERY_BROKER_URL: "${broker.url?}" },
+      },
+      beat: { kind: "celery-beat", build: ground.jobs, app: "jobs", env: { CELERY_BROKER_URL: "${broker.url?}" } },
+      later: { kind: "rq-worker", build: ground.jobs, env: { RQ_REDIS_URL: "${broker.url?}" } },
+      poller: {
+        kind: "worker",
+        build: ground.jobs,
+        queue: "transcribe@gpu",
+        command: ["python", "-m", "jobs.poller", "${self.queue}"],
+        ready: { command: ["python", "-m", "jobs.poller", "${self.queue}", "--check"] },
+        env: { REDIS_URL: "${broker.url?}" },
       },
       site: { kind: "frontend", build: ground.pages },
       edge: { kind: "nginx", routes: { "/": "${site.url?}", "/api/": "${api.url?}" } },

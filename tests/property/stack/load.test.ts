@@ -10,7 +10,8 @@ import { printable, secretsIn } from "#stack/text.ts";
 import { parseDuration, parseSize } from "#stack/units.ts";
 import { context, problemsOf, tools } from "#tests/support/stack.ts";
 
-const KINDS = ["postgres", "redis", "llama-server", "nginx", "web", "frontend", "dramatiq-worker", "job", "process"];
+const WORKERS = ["celery-worker", "celery-beat", "dramatiq-worker", "rq-worker", "worker"];
+const KINDS = ["postgres", "redis", "llama-server", "nginx", "web", "frontend", ...WORKERS, "job", "process"];
 
 /** Words that mean something somewhere, so that random values reach further in. */
 const word = fc.constantFrom(
@@ -222,7 +223,7 @@ const validStack = fc
     const names: string[] = [];
     drafts.forEach(({ kind, port, uses, withSecret, enabled, place }, index) => {
       const name = `s${index}`;
-      const listens = !["dramatiq-worker", "job"].includes(kind);
+      const listens = ![...WORKERS, "job"].includes(kind);
       const targets = uses.flatMap((use) => names[use % Math.max(1, names.length)] ?? []);
       services[name] = {
         kind,
@@ -233,14 +234,17 @@ const validStack = fc
         ...(listens && { port: port ?? 51_000 + index }),
         needs: targets.map((target) => `${target}?`),
         env: {
-          BROKER: "${broker.url}",
+          RQ_REDIS_URL: "${broker.url}",
           ...Object.fromEntries(targets.map((target, at) => [`URL_${at}`, `\${${target}.url?}`])),
           ...(withSecret && { TOKEN: "${secret.token}" }),
         },
         ...(kind === "llama-server" && { model: "m" }),
         ...(kind === "frontend" && { build: "./pages" }),
         ...(kind === "dramatiq-worker" && { module: "app" }),
-        ...(["web", "job", "process"].includes(kind) && { command: ["run"] }),
+        // One beat for each application.
+        ...(kind.startsWith("celery-") && { app: `app${index}` }),
+        ...(kind === "worker" && { ready: { command: ["poll"] } }),
+        ...(["web", "job", "process", "worker"].includes(kind) && { command: ["run"] }),
         ...((kind === "postgres" || kind === "redis") && withSecret && { password: "${secret.token}" }),
       };
       // What has no `url` can only be needed.

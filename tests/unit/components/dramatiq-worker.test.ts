@@ -48,6 +48,7 @@ it("has this plan", () =>
     "cwd": "CACHE/builds/app-aaaaaaaaaaaa",
     "dataKept": true,
     "directories": [],
+    "drains": true,
     "env": {
       "REDIS_URL": [
         "redis://:",

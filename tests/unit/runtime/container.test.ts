@@ -46,7 +46,7 @@ it("registers exactly these", () =>
     [
       ` / ${COMMAND} containers`,
       ` / ${COMMAND} network`,
-      ...["db", "broker", "llm"].map((service) => ` / docker:index/volume:Volume volume-test-${service}`),
+      ...["db", "broker", "llm", "beat"].map((service) => ` / docker:index/volume:Volume volume-test-${service}`),
       ...["app", "pages"].flatMap((directory) => [
         ` / ${COMMAND} image-${directory}-context`,
         ` / docker:index/remoteImage:RemoteImage image-${directory}`,

@@ -51,10 +51,16 @@ redirect_stderr=true
     ["restarts after a failure", { restart: "on-failure" }, ["autorestart=unexpected", "exitcodes=0,78"]],
     ["restarts never", { restart: "no" }, ["autorestart=false"]],
     ["stops as it should", { stopSignal: "QUIT", stopGrace: "1500ms" }, ["stopsignal=QUIT", "stopwaitsecs=2"]],
+    ["is stopped with its group", {}, ["stopasgroup=true", "killasgroup=true"]],
     ["logs where it should", { logFile: "x.log" }, ["stdout_logfile=/home/me/lab/x.log", "redirect_stderr=true"]],
     ["keeps its errors apart", { errorLog: "/tmp/x.err" }, ["stderr_logfile=/tmp/x.err", "stderr_logfile_backups=3"]],
     ["doubles a percent sign twice in a log file", { logFile: "/tmp/50%.log" }, ["stdout_logfile=/tmp/50%%%%.log"]],
   ])("%s", (_what, settings, lines) => expect(linesOf(settings)).toEqual(expect.arrayContaining([...lines])));
+
+  it("asks a worker's first process alone to stop, and kills all", () => {
+    const worker = { kind: "worker", ready: { command: ["true"] } };
+    expect(linesOf(worker)).toEqual(expect.arrayContaining(["stopasgroup=false", "killasgroup=true"]));
+  });
 
   it("holds no user text but paths", () => {
     const text = hostPlanOf({ command: ["%s", "%d"], env: { A: "%(x)s" }, cwd: "/%s" }).program;

@@ -193,6 +193,7 @@ it("gives out what is no secret", () =>
     chat: { host: "127.0.0.1", port: "8181", url: "http://127.0.0.1:8181" },
     llm: { host: "127.0.0.1", port: "11534", url: "http://127.0.0.1:11534" },
     api: { host: "127.0.0.1", port: "8100", url: "http://127.0.0.1:8100", listen: "127.0.0.1" },
+    poller: { queue: "transcribe@gpu" },
     site: { host: "127.0.0.1", port: "3100", url: "http://127.0.0.1:3100" },
     edge: { host: "127.0.0.1", port: "8180", url: "http://127.0.0.1:8180" },
     tick: { host: "127.0.0.1", port: "7000", url: "http://127.0.0.1:7000", listen: "127.0.0.1" },

@@ -49,9 +49,9 @@ describe("an application's image", () => {
   it("of Python is this", () =>
     expect(build()).toMatchInlineSnapshot(`
     {
-      "context": "CACHE/builds/image-api-f41b2f6d7f30/context",
+      "context": "CACHE/builds/image-api-f0e66b9a3027/context",
       "dockerfile": "FROM python:3
-    RUN python3 -m venv /opt/venv
+    RUN python3 -m venv /opt/venv && install -d -o 10001 -g 10001 /data
     ENV PATH=/opt/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1
     WORKDIR /app
     COPY requirements.tx[t] pyproject.tom[l] ./
@@ -62,9 +62,9 @@ describe("an application's image", () => {
       sh -c 'if [ ! -f requirements.txt ]; then pip install --no-cache-dir --disable-pip-version-check .; fi' \\
       && python3 -m compileall -q /opt/venv /app
     ",
-      "key": "api-f41b2f6d7f30",
+      "key": "api-f0e66b9a3027",
       "kind": "python",
-      "reference": "engineroom-lab-test/api:f41b2f6d7f30",
+      "reference": "engineroom-lab-test/api:f0e66b9a3027",
       "resource": "image-apps/api",
       "source": "PROJECT/apps/api",
     }
