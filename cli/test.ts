@@ -19,7 +19,9 @@ export function define(command: Command): void {
       const { env } = process;
       const options = { install: globalOptions(command).install, projectDir, report, env };
       const real = chosen.some((suite) => suite.containers);
-      const tools = await setUp({ parts: real ? [...hostParts, "ollama"] : "all", ...options });
+      const noOllama = real ? await prepareOllama(options) : undefined;
+      if (noOllama !== undefined) report(`tests of Ollama are skipped: ${noOllama}`);
+      const tools = await setUp({ parts: hostParts, ...options });
       const [model = ""] = await Promise.all(modelFiles.map((file) => setUpModel(file, options)));
       const host = hostPlaces(env, process.getuid?.() ?? 0);
       const project = projectPlaces(host, projectDir);
@@ -36,7 +38,7 @@ export function define(command: Command): void {
       });
       const noDocker = real ? await prepareContainers(options) : undefined;
       if (noDocker !== undefined) report(`container tests are skipped: ${noDocker}`);
-      const testEnv = { ...env, ...toolEnv, [NO_DOCKER]: noDocker };
+      const testEnv = { ...env, ...toolEnv, [NO_DOCKER]: noDocker, [NO_OLLAMA]: noOllama };
       const context = { projectDir, cacheDir: host.cacheDir, tools, model, env: testEnv, report };
       const all: Counts[] = [];
       for (const suite of chosen) {
@@ -54,6 +56,23 @@ export function define(command: Command): void {
 
 /** Tells tests why they cannot run containers; tests/support/docker.ts reads it. */
 const NO_DOCKER = "ENGINEROOM_TEST_NO_DOCKER";
+
+const NO_OLLAMA = "ENGINEROOM_TEST_NO_OLLAMA";
+
+/**
+ * Gets Ollama, which is built where it cannot be downloaded; that takes a C++ compiler.
+ *
+ * @returns why there can be none here.
+ */
+async function prepareOllama(options: Parameters<typeof setUpDocker>[0]): Promise<string | undefined> {
+  try {
+    await setUp({ ...options, parts: ["ollama"] });
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return error.message;
+  }
+}
 
 /**
  * Gets what container tests need. Where root can install an engine no reason keeps them from running.

@@ -58,7 +58,11 @@ const asked = (path: string, by = server) =>
     .split("\n")
     .filter((line) => line.includes(`"${path}`)).length;
 
-describe("a model that is made of a file", () => {
+/** Why there can be no Ollama here, as `./engineroom test` found. */
+const noOllama = process.env["ENGINEROOM_TEST_NO_OLLAMA"];
+const describeWithOllama = noOllama === undefined ? describe : describe.skip;
+
+describeWithOllama("a model that is made of a file", () => {
   it("is sent, and has a digest", async () => {
     const steps: Step[] = [];
     const outcome = await bring(spec("small:latest", { file: file() }), { steps });
@@ -147,7 +151,7 @@ function registry(serve: (request: IncomingMessage, response: ServerResponse, pa
 }
 const nameIn = ({ port }: LocalServer, model = "shared") => `http://127.0.0.1:${port}/library/${model}:latest`;
 
-describe("a model that is pulled", () => {
+describeWithOllama("a model that is pulled", () => {
   beforeAll(async () => {
     // Its name says where it would come from.
     await bring(spec("shared:latest", { file: file(), system: "Only to be another one." }));
@@ -204,7 +208,7 @@ describe("a model that is pulled", () => {
   });
 });
 
-describe("the check", () => {
+describeWithOllama("the check", () => {
   const policy = { timeoutMs: 60_000, attemptMs: 60_000 };
   const check = (models: readonly string[], more = {}) =>
     runCheck({ kind: "ollama", url: server.url, models, ...more }, policy).then(({ outcome }) => outcome);
