@@ -27,7 +27,11 @@ interface Contained {
     readonly home: string;
     readonly spec: string;
     readonly volume?: string;
-    readonly job?: { readonly doneFile: string; readonly data: Readonly<Record<string, string>> };
+    readonly job?: {
+      readonly plan: string;
+      readonly doneFile: string;
+      readonly data: Readonly<Record<string, string>>;
+    };
   };
 }
 
@@ -120,10 +124,10 @@ export function judgeJob(container: ContainerSeen | undefined): Outcome {
 }
 
 /** The done mark names what ran and on which data: another plan or other data is another run. */
-function noteDone({ spec, job }: Contained["container"], outcome: Outcome): Outcome {
+function noteDone({ job }: Contained["container"], outcome: Outcome): Outcome {
   if (outcome.status !== "ready" || job === undefined) return outcome;
   const data = Object.entries(job.data).map(([name, file]) => [name, readText(file)?.trim() ?? ""] as const);
-  const mark = { plan: spec, data: Object.fromEntries(data), at: Date.now() / 1000 };
+  const mark = { plan: job.plan, data: Object.fromEntries(data), at: Date.now() / 1000 };
   writeFileAtomic(job.doneFile, JSON.stringify(mark));
   return outcome;
 }

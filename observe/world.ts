@@ -1,6 +1,6 @@
 import { realpathSync, statSync } from "node:fs";
 import { userInfo } from "node:os";
-import { containerSpec, specHash, type ContainerSpec } from "#runtime/container-spec.ts";
+import { containerSpec, workHash, type ContainerSpec } from "#runtime/container-spec.ts";
 import { hostPlan, planHash, type HostContext, type HostPlan } from "#runtime/host-plan.ts";
 import { engineHost } from "#setup/docker-api.ts";
 import { readImages } from "#setup/image-references.ts";
@@ -95,7 +95,7 @@ export async function lookAround(opened: Opened): Promise<World> {
   const seen = await observe(opened.plan, opened.engineHost);
   const hashes = new Map([
     ...[...opened.hostPlans].map(([name, plan]) => [name, planHash(plan)] as const),
-    ...[...opened.containerSpecs].map(([name, spec]) => [name, specHash(spec)] as const),
+    ...[...opened.containerSpecs].map(([name, spec]) => [name, workHash(spec)] as const),
   ]);
   return { ...opened, seen, drift: findDrift(opened.plan, seen, hashes) };
 }

@@ -36,6 +36,8 @@ interface InContainer {
     /** The volume with its data. */
     readonly volume?: string;
     readonly job?: {
+      /** Hash of what runs. */
+      readonly plan: string;
       readonly doneFile: string;
       /** Files with the ids of the data that it works on, by service. */
       readonly data: Readonly<Record<string, string>>;

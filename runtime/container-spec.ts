@@ -129,6 +129,10 @@ const baseEnv = ({ name }: ServicePlan, stack: string): Readonly<Record<string, 
 export const specHash = (spec: ContainerSpec): string =>
   createHash("sha256").update(JSON.stringify(spec)).digest("hex");
 
+/** The same of what runs and with what, without its limits: those make no other run of a job. */
+export const workHash = ({ memoryMiB, cpus, ...spec }: ContainerSpec): string =>
+  createHash("sha256").update(JSON.stringify(spec)).digest("hex");
+
 /** Secrets that fill the holes of its files and variables. */
 export const secretsOfFiles = ({ files, env }: FilesPlan): readonly string[] => [
   ...new Set([...files.map((file) => file.content), ...Object.values(env)].flatMap(secretsIn)),

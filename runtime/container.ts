@@ -2,7 +2,7 @@ import type { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { LABEL } from "#observe/docker.ts";
 import { DockerResource } from "#providers/docker.ts";
-import { secretsOfFiles, specHash, type ContainerSpec, type FilesPlan } from "./container-spec.ts";
+import { secretsOfFiles, specHash, workHash, type ContainerSpec, type FilesPlan } from "./container-spec.ts";
 import { runPlan } from "./command.ts";
 import { driftText } from "./drift.ts";
 import type { MakerArgs } from "./process.ts";
@@ -30,7 +30,7 @@ export function runContainer(
       home: `${context.places.containersDir}/${plan.name}`,
       spec: specHash(spec),
       ...(spec.volumes[0] && { volume: spec.volumes[0].name }),
-      ...(spec.job && { job: spec.job }),
+      ...(spec.job && { job: { ...spec.job, plan: workHash(spec) } }),
     },
   };
   return proveService(args, where, parent, componentType);

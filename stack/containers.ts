@@ -80,7 +80,8 @@ const repositoryName = (name: string): string =>
  */
 const CERTIFICATES =
   "--mount=type=secret,id=certificates,target=/run/certificates.pem " +
-  "env PIP_CERT=/run/certificates.pem SSL_CERT_FILE=/run/certificates.pem NODE_EXTRA_CA_CERTS=/run/certificates.pem";
+  "if [ -s /run/certificates.pem ]; then export PIP_CERT=/run/certificates.pem SSL_CERT_FILE=/run/certificates.pem " +
+  "NODE_EXTRA_CA_CERTS=/run/certificates.pem; fi;";
 
 export const APPLICATION_USER = "10001:10001";
 
@@ -90,10 +91,10 @@ ENV PATH=/opt/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app
 COPY requirements.tx[t] pyproject.tom[l] ./
 RUN ${CERTIFICATES} \\
-  sh -c 'if [ -f requirements.txt ]; then pip install --no-cache-dir --disable-pip-version-check -r requirements.txt; fi'
+  if [ -f requirements.txt ]; then pip install --no-cache-dir --disable-pip-version-check -r requirements.txt; fi
 COPY . .
 RUN ${CERTIFICATES} \\
-  sh -c 'if [ ! -f requirements.txt ]; then pip install --no-cache-dir --disable-pip-version-check .; fi' \\
+  if [ ! -f requirements.txt ]; then pip install --no-cache-dir --disable-pip-version-check .; fi \\
   && python3 -m compileall -q /opt/venv /app
 `;
 

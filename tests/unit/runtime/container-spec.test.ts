@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { containerSpec, secretsOfFiles, specHash, type ContainerSpec } from "#runtime/container-spec.ts";
+import { containerSpec, secretsOfFiles, specHash, workHash, type ContainerSpec } from "#runtime/container-spec.ts";
 import { networkPlan } from "#stack/containers.ts";
 import { context, inContainers, planOf, readable } from "#tests/support/stack.ts";
 
@@ -102,4 +102,9 @@ it("its hash is that of all it says", () => {
     { command: ["other"] },
   ];
   expect(new Set([{}, ...others].map((settings) => specHash(spec(settings)))).size).toBe(others.length + 1);
+});
+
+it("its work's hash is that of all but its limits: those make no other run of a job", () => {
+  expect(workHash(spec({ memory: "64MiB", cpus: 2 }))).toBe(workHash(spec()));
+  expect(workHash(spec({ command: ["other"] }))).not.toBe(workHash(spec()));
 });

@@ -48,40 +48,40 @@ describe("an application's image", () => {
 
   it("of Python is this", () =>
     expect(build()).toMatchInlineSnapshot(`
-    {
-      "context": "CACHE/builds/image-api-f0e66b9a3027/context",
-      "dockerfile": "FROM python:3
-    RUN python3 -m venv /opt/venv && install -d -o 10001 -g 10001 /data
-    ENV PATH=/opt/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1
-    WORKDIR /app
-    COPY requirements.tx[t] pyproject.tom[l] ./
-    RUN --mount=type=secret,id=certificates,target=/run/certificates.pem env PIP_CERT=/run/certificates.pem SSL_CERT_FILE=/run/certificates.pem NODE_EXTRA_CA_CERTS=/run/certificates.pem \\
-      sh -c 'if [ -f requirements.txt ]; then pip install --no-cache-dir --disable-pip-version-check -r requirements.txt; fi'
-    COPY . .
-    RUN --mount=type=secret,id=certificates,target=/run/certificates.pem env PIP_CERT=/run/certificates.pem SSL_CERT_FILE=/run/certificates.pem NODE_EXTRA_CA_CERTS=/run/certificates.pem \\
-      sh -c 'if [ ! -f requirements.txt ]; then pip install --no-cache-dir --disable-pip-version-check .; fi' \\
-      && python3 -m compileall -q /opt/venv /app
-    ",
-      "key": "api-f0e66b9a3027",
-      "kind": "python",
-      "reference": "engineroom-lab-test/api:f0e66b9a3027",
-      "resource": "image-apps/api",
-      "source": "PROJECT/apps/api",
-    }
-  `));
+      {
+        "context": "CACHE/builds/image-api-01bfda31f616/context",
+        "dockerfile": "FROM python:3
+      RUN python3 -m venv /opt/venv && install -d -o 10001 -g 10001 /data
+      ENV PATH=/opt/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1
+      WORKDIR /app
+      COPY requirements.tx[t] pyproject.tom[l] ./
+      RUN --mount=type=secret,id=certificates,target=/run/certificates.pem if [ -s /run/certificates.pem ]; then export PIP_CERT=/run/certificates.pem SSL_CERT_FILE=/run/certificates.pem NODE_EXTRA_CA_CERTS=/run/certificates.pem; fi; \\
+        if [ -f requirements.txt ]; then pip install --no-cache-dir --disable-pip-version-check -r requirements.txt; fi
+      COPY . .
+      RUN --mount=type=secret,id=certificates,target=/run/certificates.pem if [ -s /run/certificates.pem ]; then export PIP_CERT=/run/certificates.pem SSL_CERT_FILE=/run/certificates.pem NODE_EXTRA_CA_CERTS=/run/certificates.pem; fi; \\
+        if [ ! -f requirements.txt ]; then pip install --no-cache-dir --disable-pip-version-check .; fi \\
+        && python3 -m compileall -q /opt/venv /app
+      ",
+        "key": "api-01bfda31f616",
+        "kind": "python",
+        "reference": "engineroom-lab-test/api:01bfda31f616",
+        "resource": "image-apps/api",
+        "source": "PROJECT/apps/api",
+      }
+    `));
 
   it("of pages is this", () =>
     expect(build({ kind: "node" }).dockerfile).toMatchInlineSnapshot(`
-    "FROM node:24 AS build
-    WORKDIR /app
-    COPY package*.json ./
-    RUN --mount=type=secret,id=certificates,target=/run/certificates.pem env PIP_CERT=/run/certificates.pem SSL_CERT_FILE=/run/certificates.pem NODE_EXTRA_CA_CERTS=/run/certificates.pem npm ci --no-audit --no-fund
-    COPY . .
-    RUN npm run build && test -d dist
-    FROM nginx:1
-    COPY --from=build /app/dist /app/dist
-    "
-  `));
+      "FROM node:24 AS build
+      WORKDIR /app
+      COPY package*.json ./
+      RUN --mount=type=secret,id=certificates,target=/run/certificates.pem if [ -s /run/certificates.pem ]; then export PIP_CERT=/run/certificates.pem SSL_CERT_FILE=/run/certificates.pem NODE_EXTRA_CA_CERTS=/run/certificates.pem; fi; npm ci --no-audit --no-fund
+      COPY . .
+      RUN npm run build && test -d dist
+      FROM nginx:1
+      COPY --from=build /app/dist /app/dist
+      "
+    `));
 
   it("of a directory's own Dockerfile is what that says, whatever else lies there", () => {
     for (const kind of ["python", "node", "dockerfile"]) {
