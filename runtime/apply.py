@@ -59,9 +59,11 @@ def main():
         from containers import displace
 
         displace(plan)
+    # Now: to the account that we become, a checkout of mode 0700 is closed.
     if what == "job":
-        # Now: to the account that we become, a checkout of mode 0700 is closed.
         import bounded  # noqa: F401
+    if "reload" in plan:
+        import reload  # noqa: F401
     become(plan.get("account"))
     ACTIONS[what, verb](plan, text)
 
