@@ -39,7 +39,7 @@ export async function composeStack(
       },
     );
   }
-  const file = join(theirs.checkout.base, `${theirs.name}.json`);
+  const file = join(theirs.checkout.base, `${theirs.name}-${interval}.json`);
   const text = composeFile({
     project: theirs.name,
     network,
