@@ -7,16 +7,22 @@ import { identification } from "#observe/supervisord.ts";
 import { readTools } from "#setup/tools.ts";
 import { hostPlaces } from "#stack/places.ts";
 import { checkout, type Checkout } from "../support/checkout.ts";
+import { describeWithDocker } from "../support/docker.ts";
 import { engineroom, pulumi } from "../support/driver.ts";
+import { NOTHING } from "../support/engine.ts";
 import { foreignersStayUntouched } from "../support/foreign.ts";
-import { lightSections } from "../support/light.ts";
+import { lightSections, withService } from "../support/light.ts";
+import { localChain, type Chain } from "../support/local-chain.ts";
 import { identityOf, isAlive, signal, type Identity } from "../support/processes.ts";
+import { describeCases, itWhere, runtimes } from "../support/runtimes.ts";
 import { testStack, type TestStack } from "../support/test-stack.ts";
 import { until } from "../support/until.ts";
 
 foreignersStayUntouched();
 
-describe("two clones with the same places, one of them with two stacks", () => {
+const cases = runtimes.map((runtime) => ({ runtime }));
+
+describeCases(cases, "two clones with the same places, one of them with two stacks, in: $runtime", ({ runtime }) => {
   let one: Checkout;
   let other: Checkout;
   /** `here` and `there` bear the same name. */
@@ -28,9 +34,9 @@ describe("two clones with the same places, one of them with two stacks", () => {
     one = checkout();
     // A path of more than 90 characters: no socket may lie below it.
     other = checkout({ beside: one, name: "other".padEnd(80, "-long") });
-    here = testStack(one, "twin", await lightSections());
-    second = testStack(one, "second", await lightSections());
-    there = testStack(other, "twin", await lightSections());
+    here = testStack(one, "twin", await lightSections(runtime));
+    second = testStack(one, "second", await lightSections(runtime));
+    there = testStack(other, runtime === "host" ? "twin" : "other-twin", await lightSections(runtime));
   });
 
   afterAll(async () => {
@@ -42,42 +48,103 @@ describe("two clones with the same places, one of them with two stacks", () => {
     const ups = await Promise.all([here, second, there].map((stack) => engineroom.run(stack, "up")));
     for (const { exitCode, output } of ups) expect(exitCode, output).toBe(0);
     expect(new Set([here, second, there].map(({ places }) => places.owner)).size).toBe(3);
-    const pids = await Promise.all([here, second, there].map((stack) => stack.pids()));
-    expect(new Set(pids.flatMap((services) => Object.values(services).map(({ pid }) => pid))).size).toBe(9);
+    const running = await Promise.all([here, second, there].map((stack) => stack.running()));
+    expect(new Set(running.flatMap((services) => Object.values(services))).size).toBe(9);
     for (const stack of [here, second, there]) {
       const { exitCode, output } = await engineroom.run(stack, "preview", "--expect-no-changes");
       expect(exitCode, output).toBe(0);
     }
   });
 
+  const ownerOfPage = async (): Promise<string> =>
+    runtime === "host"
+      ? `process ${(await here.pids())["page"]?.pid ?? 0}`
+      : `container ${(await here.containers())["page"]?.Name.slice(1) ?? ""}`;
+
   it("say whose port it is", async () => {
-    const { services } = await lightSections();
-    const { pid } = (await here.pids())["page"]!;
+    const light = await lightSections(runtime);
+    const who = await ownerOfPage();
     const port = Number((await fetchOutputs(here)).page.port);
-    await using clash = testStack(other, "clash", { services: { ...services, page: { ...services.page, port } } });
+    await using clash = testStack(other, "clash", withService(light, "page", { port }));
     for (const verb of ["preview", "up"] as const) {
       const { exitCode, output } = await engineroom.run(clash, verb);
       expect(exitCode, output).toBe(1);
-      expect(output).toContain(`services.page.port: expected port ${port} to be free, got process ${pid} (`);
+      expect(output).toContain(`services.page.port: expected port ${port} to be free, got ${who} (`);
       expect(output).toContain(`which belongs to engineroom stack ${here.places.owner}.`);
     }
   });
 
+  // Names of containers are the engine's, and it has one of each.
+  itWhere(runtime === "container")("refuse the same name in another clone, with both owners", async () => {
+    await using clash = testStack(other, "twin", await lightSections(runtime));
+    const before = await here.containers();
+    const { exitCode, output } = await engineroom.run(clash, "up");
+    expect(exitCode, output).toBe(1);
+    for (const service of ["base", "page", "side", "once"]) {
+      const id = before[service]?.Id.slice(0, 12) ?? "";
+      expect(output).toContain(
+        `services.${service}: expected no container ${here.name}-${service}, or one of owner ${clash.places.owner}, got ${id} (`,
+      );
+    }
+    expect(output.match(new RegExp(`\\) of owner ${here.places.owner}\\. Fix: `, "g"))).toHaveLength(4);
+    expect(await here.containers()).toEqual(before);
+  });
+
   it("leave each other alone when one is destroyed", async () => {
-    const [hereBefore, secondBefore] = [await here.pids(), await second.pids()];
+    const [hereBefore, secondBefore] = [await here.running(), await second.running()];
     const destroyed = await engineroom.run(there, "destroy");
     expect(destroyed.exitCode, destroyed.output).toBe(0);
     expect(there.processes()).toEqual([]);
-    expect(await here.pids()).toEqual(hereBefore);
-    expect(await second.pids()).toEqual(secondBefore);
+    expect(await there.holdings()).toEqual(NOTHING);
+    expect(await here.running()).toEqual(hereBefore);
+    expect(await second.running()).toEqual(secondBefore);
   });
 
   it("one stack of a clone goes, the other stays", async () => {
-    const secondBefore = await second.pids();
+    const secondBefore = await second.running();
     const destroyed = await pulumi.run(here, "destroy");
     expect(destroyed.exitCode, destroyed.output).toBe(0);
     expect(here.processes()).toEqual([]);
-    expect(await second.pids()).toEqual(secondBefore);
+    expect(await here.holdings()).toEqual(NOTHING);
+    expect(await second.running()).toEqual(secondBefore);
+  });
+});
+
+describeWithDocker("stack local and stack dev", () => {
+  let clone: Checkout;
+  let chains: Readonly<Record<"local" | "dev", Chain>>;
+  let local: TestStack;
+  let dev: TestStack;
+
+  beforeAll(async () => {
+    clone = checkout();
+    chains = { local: await localChain("host"), dev: await localChain("container") };
+    local = testStack(clone, "local", chains.local.sections);
+    dev = testStack(clone, "dev", chains.dev.sections);
+  });
+
+  afterAll(async () => {
+    await local[Symbol.asyncDispose]();
+    await dev[Symbol.asyncDispose]();
+    clone[Symbol.dispose]();
+  });
+
+  const health = async ({ url }: Chain): Promise<number> => (await fetch(`${url}/api/health`)).status;
+
+  it("come up and work side by side, each at an edge of its own", async () => {
+    const ups = await Promise.all([local, dev].map((stack) => engineroom.run(stack, "up")));
+    for (const { exitCode, output } of ups) expect(exitCode, output).toBe(0);
+    expect(await Promise.all([chains.local, chains.dev].map(health))).toEqual([200, 200]);
+    const previews = [local, dev].map((stack) => engineroom.run(stack, "preview", "--expect-no-changes"));
+    for (const { exitCode, output } of await Promise.all(previews)) expect(exitCode, output).toBe(0);
+  });
+
+  it("leave each other alone when one is destroyed", async () => {
+    const before = await local.running();
+    const destroyed = await engineroom.run(dev, "destroy");
+    expect(destroyed.exitCode, destroyed.output).toBe(0);
+    expect(await local.running()).toEqual(before);
+    expect(await health(chains.local)).toBe(200);
   });
 });
 

@@ -23,7 +23,9 @@ export async function localChain(runtime: Runtime): Promise<Chain> {
   const text = readFileSync(join(dirname(dirname(import.meta.dirname)), file), "utf8");
   const { config } = parse(text) as { readonly config: Readonly<Record<string, Record<string, object>>> };
   const section = (name: string): Record<string, object> => config[`engineroom:${name}`] ?? {};
-  const portOffset = await freeOffset(DEFAULT_PORTS);
+  // Both may run at the same time.
+  const apart = runtime === "host" ? 0 : 100;
+  const portOffset = apart + (await freeOffset(DEFAULT_PORTS.map((own) => own + apart)));
   const port = await freePort();
   return {
     sections: {
