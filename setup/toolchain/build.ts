@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { execa } from "execa";
 import { UserError } from "#cli/errors.ts";
 import { commandPlugin, dockerProgram } from "#setup/toolchain/layout.ts";
+import { executables } from "#setup/path.ts";
 import { copyHeaders } from "#setup/toolchain/headers.ts";
 import {
   cliModule,
@@ -90,6 +91,7 @@ export async function buildDockerPlugin(root: string, options: BuildOptions): Pr
 export async function buildOllama(root: string, options: BuildOptions): Promise<void> {
   // Always the same place: its name is part of what Go's cache knows a compiled package by.
   const headers = join(options.cacheDir, "toolchain", "ollama-include");
+  requireCompiler();
   await copyHeaders(headers, options.go, goEnvironment(options.cacheDir));
   await goBuild(options, {
     name: `ollama ${ollamaVersion}`,
@@ -154,6 +156,14 @@ function seconds(started: number): string {
 export function explainBuild(name: string, output: string): string {
   const tail = output.trim().split("\n").slice(-tailLines);
   return `${name}: expected \`go build\` to succeed, got:\n${tail.map((line) => `  ${line}`).join("\n")}\n`;
+}
+
+function requireCompiler(): void {
+  if (["gcc", "g++"].every((name) => executables(process.env, [name]).length > 0)) return;
+  throw new UserError("SETUP_MISSING", "ollama: expected gcc and g++ to build it with, got not both.", {
+    fix: "install them (apt install g++), or Ollama itself: https://ollama.com/download",
+    exitCode: 2,
+  });
 }
 
 function compilerEnvironment(headers: string): NodeJS.ProcessEnv {

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { askEngine, followEngine } from "#setup/docker-api.ts";
-import { imageNames, readImages, type ImageName, type Images } from "#setup/image-references.ts";
+import { commonImages, imageNames, readImages, type ImageName, type Images } from "#setup/image-references.ts";
 import { setUpImages } from "#setup/images.ts";
 import { removeOldStandIns } from "#setup/images/build.ts";
 import { inspectImage } from "#setup/images/engine.ts";
@@ -12,17 +12,20 @@ import { setUpModel } from "#setup/setup.ts";
 import { hostPlaces } from "#stack/places.ts";
 import { host, makeVolume, removeContainer, removeLeftovers, run, testLabels } from "../../support/containers.ts";
 import { describeWithDocker } from "../../support/docker.ts";
+import { noOllama } from "../../support/ollama.ts";
 import { Places, projectDir } from "./support.ts";
 
 // The contracts of docs/images.md, on the images that this machine uses: official ones or stand-ins.
 const { cacheDir } = hostPlaces(process.env, process.getuid?.() ?? 0);
 const options = { install: true, projectDir, env: process.env, report: (line: string) => console.error(line) };
+// The stand-in of ollama takes the same build as Ollama itself.
+const wanted = noOllama === undefined ? imageNames : commonImages;
 let images: Images;
 
 describeWithDocker("images", () => {
   beforeAll(async () => {
     await removeLeftovers();
-    images = await setUpImages(options, imageNames);
+    images = await setUpImages(options, wanted);
   }, 600_000);
   afterAll(removeLeftovers);
 
@@ -109,6 +112,28 @@ describeWithDocker("images", () => {
     expect(code).toBe(0);
   });
 
+  it.skipIf(noOllama !== undefined)(
+    "ollama answers, and keeps its models on a new volume, as root without rights",
+    async () => {
+      const script = `
+      export HOME=/root OLLAMA_MODELS=/root/.ollama/models OLLAMA_HOST=127.0.0.1:11434
+      /bin/ollama serve >/tmp/log 2>&1 &
+      ask() { exec 3<>/dev/tcp/127.0.0.1/11434 && printf "GET $1 HTTP/1.0\\r\\n\\r\\n" >&3 && cat <&3; }
+      until ask /api/version 2>/dev/null | grep -o '"version"'; do sleep 0.2; kill -0 $! || { cat /tmp/log; exit 1; }; done
+      ask /api/tags | grep -o '"models":\\[\\]'
+      ls -A /root/.ollama; kill $!; wait $!`;
+      const volume = await makeVolume(`engineroom-test-ollama-${process.pid}`);
+      const { code, output } = await run({
+        image: reference("ollama"),
+        command: ["bash", "-uc", script],
+        user: "0:0",
+        mounts: { [volume]: "/root/.ollama" },
+      });
+      expect(output).toBe('"version"\n"models":[]\nid_ed25519\nid_ed25519.pub\nmodels');
+      expect(code).toBe(0);
+    },
+  );
+
   it("python makes a virtual environment as 10001, and lets pip install beside it", async () => {
     const script = `
       export HOME=/tmp
@@ -132,7 +157,7 @@ describeWithDocker("images", () => {
 
   it("are left as they are when they are there", async () => {
     const lines: string[] = [];
-    const again = await setUpImages({ ...options, install: false, report: (line) => lines.push(line) }, imageNames);
+    const again = await setUpImages({ ...options, install: false, report: (line) => lines.push(line) }, wanted);
     expect(again).toEqual(images);
     expect(lines).toEqual([]);
     expect(readImages(cacheDir)).toEqual(images);
