@@ -121,7 +121,7 @@ describeWithDocker("images", () => {
       ask() { exec 3<>/dev/tcp/127.0.0.1/11434 && printf "GET $1 HTTP/1.0\\r\\n\\r\\n" >&3 && cat <&3; }
       until ask /api/version 2>/dev/null | grep -o '"version"'; do sleep 0.2; kill -0 $! || { cat /tmp/log; exit 1; }; done
       ask /api/tags | grep -o '"models":\\[\\]'
-      ls -A /root/.ollama; kill $!; wait $!`;
+      ls -1A /root/.ollama; kill $!; wait $!`;
       const volume = await makeVolume(`engineroom-test-ollama-${process.pid}`);
       const { code, output } = await run({
         image: reference("ollama"),
