@@ -4,6 +4,7 @@ import { freeBytes } from "#checks/disk.ts";
 import { inspectModelFile } from "#checks/model-file.ts";
 import { listenersOn, type Listener } from "#checks/ports.ts";
 import { lives, processStats, treeOf } from "#checks/process-tree.ts";
+import type { ContainerSummary } from "#observe/docker.ts";
 import type { World } from "#observe/world.ts";
 import { readText } from "#observe/records.ts";
 import { modelFilesOf, type ModelPlan, type ServicePlan } from "#stack/plan.ts";
@@ -171,15 +172,18 @@ function fileTrouble(path: string): string | undefined {
 async function portProblems(world: World): Promise<readonly Problem[]> {
   const { plan, seen } = world;
   const listeners = await listenersOn(plan.services.flatMap((service) => service.ports));
-  const containers = publishedPorts(world);
-  if (listeners.size === 0 && containers.size === 0) return [];
   const own = ownProcesses(seen);
+  const isForeign = (listener: Listener): boolean => !isOwn(listener, own, plan.places.owner);
+  const containers = publishedPorts(
+    plan,
+    await containersAround(world, [...listeners.values()].flat().some(isForeign)),
+  );
   return plan.services.flatMap((service) =>
     service.ports.flatMap(({ port }) => {
       const container = containers.get(port);
       // The engine's own proxy listens for it, or nobody does and the kernel hands its packets on.
       if (container) return container.isOwn ? [] : [portTaken(service, port, container.words)];
-      const stranger = listeners.get(port)?.find((listener) => !isOwn(listener, own, plan.places.owner));
+      const stranger = listeners.get(port)?.find(isForeign);
       return stranger ? [portProblem(service, port, stranger)] : [];
     }),
   );
@@ -213,9 +217,22 @@ function instanceOf(pid: number): string | undefined {
   }
 }
 
+/**
+ * A stack without containers has not looked at the engine; where a port is taken it may be by one of another stack, whose
+ * proxy is a process of root.
+ */
+async function containersAround({ seen, engineHost }: World, isTaken: boolean): Promise<readonly ContainerSummary[]> {
+  if (seen.engine.state === "running") return seen.engine.containers;
+  if (seen.engine.state === "down" || !isTaken) return [];
+  const { lookAtEngine } = await import("#observe/docker.ts");
+  return lookAtEngine(engineHost).then(
+    ({ containers }) => containers,
+    () => [],
+  );
+}
+
 /** Ports of this host that lead into a container. */
-function publishedPorts({ plan, seen: { engine } }: World) {
-  const containers = engine.state === "running" ? engine.containers : [];
+function publishedPorts(plan: World["plan"], containers: readonly ContainerSummary[]) {
   return new Map(
     containers.flatMap(({ name, image, labels, ports }) => {
       const owner = labels["engineroom.owner"];
