@@ -3,14 +3,15 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { zstdCompressSync } from "node:zlib";
 import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { SetupContext, Source } from "#setup/context.ts";
 import { dockerPlugin } from "#setup/docker-plugin.ts";
-import { downloadToolchain, findToolchain } from "#setup/toolchain.ts";
+import { downloadToolchain, findOllama, findToolchain } from "#setup/toolchain.ts";
 import { commandPlugin, dockerPlugin as dockerPluginBelow } from "#setup/toolchain/layout.ts";
-import { parseSum, releases } from "#setup/toolchain/release.ts";
+import { parseSum, type Release, releases } from "#setup/toolchain/release.ts";
 
 const projectDir = join(import.meta.dirname, "..", "..");
 const nodeModules = join(projectDir, "node_modules");
@@ -65,6 +66,28 @@ describe("the official download", () => {
       expect((await execa(dockerPluginBelow(home))).stdout).toBe("program pulumi-resource-docker");
     }
     expect(requests.sort()).toEqual([`/${releases.docker.archive}`, `/${releases.docker.sums}`].sort());
+  });
+
+  it("brings Ollama, whose archive is packed otherwise, with its libraries, once", async () => {
+    await serve(published);
+    const [one, other] = [await findOllama(ollamaOptions()), await findOllama(ollamaOptions())];
+    expect(other).toEqual(one);
+    expect((await execa(one.path)).stdout).toBe("program ollama");
+    expect(one.source).toBe("official");
+    expect(readdirSync(join(dirname(one.path), "..")).sort()).toEqual(["bin", "lib", "toolchain.json"]);
+    expect(requests.sort()).toEqual([`/${releases.ollama.archive}`, `/${releases.ollama.sums}`].sort());
+  });
+
+  it("refuses an Ollama that is not the published one, and one that is packed badly", async () => {
+    const archive = join(root, "www", releases.ollama.archive);
+    writeFileSync(archive, "something else");
+    await serve(published);
+    await expect(findOllama(ollamaOptions())).rejects.toThrow(
+      new RegExp(`${releases.ollama.archive}: expected sha256 [0-9a-f]{64}, got [0-9a-f]{64}`),
+    );
+    writeSum(releases.ollama);
+    await expect(findOllama(ollamaOptions())).rejects.toThrow("go is what comes next");
+    expect(readdirSync(join(root, "cache", "toolchain")).filter((name) => !name.endsWith(".lock"))).toEqual([]);
   });
 
   it("refuses a docker plugin that is not the published one", async () => {
@@ -161,6 +184,7 @@ function options() {
     ENGINEROOM_PULUMI_URL: base,
     ENGINEROOM_PULUMI_COMMAND_URL: `${base}/`,
     ENGINEROOM_PULUMI_DOCKER_URL: base,
+    ENGINEROOM_OLLAMA_URL: base,
   };
   return { cacheDir: join(root, "cache"), report: silent, env };
 }
@@ -172,8 +196,10 @@ function dockerContext(home: string, source: Source): SetupContext {
   return { ...options(), projectDir, sources: ["host", "official"], runAs: undefined, tools: { pulumi } };
 }
 
+const go = () => Promise.reject(new Error("go is what comes next"));
+const ollamaOptions = () => ({ ...options(), nodeModules, sources: ["official", "packages"] as const, go });
+
 function find() {
-  const go = () => Promise.reject(new Error("go is what comes next"));
   return findToolchain({ ...options(), nodeModules, sources: ["official", "packages"], go });
 }
 
@@ -193,13 +219,20 @@ async function publish(): Promise<void> {
     pack(releases.command, "pulumi-resource-command"),
     pack(releases.docker, "pulumi-resource-docker"),
   ]);
-  for (const { archive, sums } of [releases.pulumi, releases.command, releases.docker]) {
-    // As their projects do.
-    const sum = createHash(archive === releases.docker.archive ? "sha1" : "sha256")
-      .update(readFileSync(join(www, archive)))
-      .digest("hex");
-    writeFileSync(join(www, sums), `${sum}  ${archive}\n`);
-  }
+  for (const name of ["bin", "lib"]) mkdirSync(join(root, "ollama", name), { recursive: true });
+  writeFileSync(join(root, "ollama", "bin", "ollama"), '#!/bin/sh\necho "program ollama"\n', { mode: 0o755 });
+  const { stdout } = await execa("tar", ["-c", "-C", join(root, "ollama"), "."], { encoding: "buffer" });
+  writeFileSync(join(www, releases.ollama.archive), zstdCompressSync(stdout));
+  for (const release of Object.values(releases)) writeSum(release);
+}
+
+/** As their projects do. */
+function writeSum({ archive, sums }: Release): void {
+  const www = join(root, "www");
+  const sum = createHash(archive === releases.docker.archive ? "sha1" : "sha256")
+    .update(readFileSync(join(www, archive)))
+    .digest("hex");
+  writeFileSync(join(www, sums), `${sum}  ./${archive}\n`);
 }
 
 const published: RequestListener = (request, response) => {
