@@ -201,7 +201,7 @@ describe("no report shows a secret", () => {
     ));
 });
 
-const APPLICATIONS = ["web", "job", "process", "dramatiq-worker"];
+const APPLICATIONS = ["web", "job", "process", ...WORKERS];
 
 /** Valid stacks: each service refers only to those before it. */
 const validStack = fc
