@@ -11,7 +11,7 @@ export interface Reference {
 /** What is written between references: `$${` stands for a literal `${`. */
 type Piece = string | Reference | { readonly malformed: string };
 
-const REFERENCE = /\$?\$\{([^}]*)\}?/g;
+const REFERENCE = /\$\$\{[^}$]*\}?|\$\{([^}]*)\}?/g;
 const INSIDE = /^([A-Za-z][A-Za-z0-9-]*)\.([A-Za-z][A-Za-z0-9]*)(\?)?$/;
 
 export function piecesOf(text: string): readonly Piece[] {

@@ -28,6 +28,7 @@ describe("a text is cut into", () => {
     ["a${db.url?}b", ["a", { owner: "db", key: "url", optional: true }, "b"]],
     ["$${db.url}", ["${db.url}"]],
     ["$$${db.url}", ["$", "${db.url}"]],
+    ["$${$${", ["${", "${"]],
     ["${}", [{ malformed: "${}" }]],
     ["${db}", [{ malformed: "${db}" }]],
     ["${db.url", [{ malformed: "${db.url" }]],
