@@ -5,12 +5,14 @@ import { Client } from "pg";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { processTree } from "#checks/process-tree.ts";
 import { serviceAccount } from "#setup/system-user.ts";
+import { changed } from "../support/change.ts";
 import { checkout, type Checkout } from "../support/checkout.ts";
-import { drivers, pulumiCommand, type Verb } from "../support/driver.ts";
+import { drivers, engineroom, pulumiCommand, type Verb } from "../support/driver.ts";
 import { NOTHING, type Inspected } from "../support/engine.ts";
 import { foreignersStayUntouched } from "../support/foreign.ts";
 import { localChain, type Chain } from "../support/local-chain.ts";
 import { noOtherMachine, otherMachine } from "../support/network-namespace.ts";
+import { changedResources } from "../support/preview.ts";
 import { isAlive, signal } from "../support/processes.ts";
 import { restartAll } from "../support/reboot.ts";
 import { describeCases, itWhere, runtimes } from "../support/runtimes.ts";
@@ -163,6 +165,15 @@ describeCases(cases, "stack $stackFile by $driver.name", ({ driver, runtime }) =
     },
   );
 
+  itWhere(runtime === "container" && driver === engineroom)("previews exactly what must follow a change", async () => {
+    for (const [path, value, changes] of CHANGES) {
+      stack.write(changed(chain.sections, ["services", ...path.split(".")], value));
+      const seen = await pulumiCommand(stack, "preview", "--json", "--non-interactive");
+      expect(changedResources(seen), `${path}\n${seen.output}`).toEqual(changes);
+    }
+    stack.write(chain.sections);
+  });
+
   onHost("is repaired after supervisord was killed: what is left of it ends, nothing runs twice", async () => {
     const supervisor = await stack.supervisor();
     const before = stack.processes();
@@ -275,6 +286,15 @@ function privilegesOf(pid: number) {
     gainsNone: field("NoNewPrivs"),
   };
 }
+
+/** Settings of services, other values of them, and what must be made anew with each. */
+const CHANGES: readonly (readonly [path: string, value: unknown, changes: readonly string[]])[] = [
+  ["db.memory", "700MiB", ["db-container", "db-ready"]],
+  ["broker.stopGrace", "7s", ["broker-container", "broker-ready"]],
+  ["chat.ready", { timeout: "99s" }, ["chat-ready"]],
+  ["worker.threads", 2, ["worker-container", "worker-ready"]],
+  ["edge.routes", { "/": "${site.url}" }, ["edge-files", "edge-ready"]],
+];
 
 interface Answer {
   readonly id: number;

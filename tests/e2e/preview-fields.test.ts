@@ -11,6 +11,7 @@ import { pulumi, pulumiCommand } from "../support/driver.ts";
 import { allFields } from "../support/fields.ts";
 import { foreignersStayUntouched } from "../support/foreign.ts";
 import { freeOffset, freePort } from "../support/ports.ts";
+import { changedResources } from "../support/preview.ts";
 import { testStack, type Ended, type TestStack } from "../support/test-stack.ts";
 import { wholeStack, type Ground } from "../support/whole-stack.ts";
 
@@ -78,7 +79,7 @@ afterAll(async () => {
 });
 
 it("a stack with every kind changes nothing by itself", async () => {
-  expect(namesOf(await preview())).toEqual([]);
+  expect(changedResources(await preview())).toEqual([]);
 });
 
 it("the command line plans the same bytes from the file as Pulumi's program has applied", () => {
@@ -99,30 +100,17 @@ it.each(asked)("%s names exactly what must follow", async (name) => {
   const { value, changes, refused = row.refusedBeside } = row;
   stack.write(changed(wholeStack(ground), pathOf(name), value));
   const seen = await preview();
-  if (refused === undefined) expect(namesOf(seen), seen.output).toEqual([...new Set(changes)].sort());
+  if (refused === undefined) expect(changedResources(seen), seen.output).toEqual([...new Set(changes)].sort());
   else expect(seen.output).toContain(`[${refused}]`);
 });
 
 it("afterwards nothing has changed", async () => {
   stack.write(wholeStack(ground));
-  expect(namesOf(await preview())).toEqual([]);
+  expect(changedResources(await preview())).toEqual([]);
 });
 
 const preview = (): Promise<Ended> =>
   stack.run(["pulumi", "preview", "--json", "--non-interactive", "--stack", stack.name], { env: environment });
-
-interface Step {
-  readonly op: string;
-  readonly urn: string;
-}
-
-/** Resources that would not stay as they are; components have nothing to change. */
-function namesOf({ stdout, output }: Ended): readonly string[] {
-  expect(stdout, output).toMatch(/^\{/);
-  const { steps = [] } = JSON.parse(stdout) as { readonly steps?: readonly Step[] };
-  const different = steps.filter(({ op, urn }) => op !== "same" && !/::engineroom:service:\w+::/.test(urn));
-  return [...new Set(different.map(({ urn }) => urn.split("::").at(-1) ?? ""))].sort();
-}
 
 function rowOf(name: string) {
   const row = allFields(ground)[names.indexOf(name)]?.[1];
