@@ -86,6 +86,19 @@ export type Check =
       readonly database: number;
       readonly worker?: WorkerSide;
     } & Endpoint)
+  /** Every bucket is there, and an object was put into the first one, read and deleted, by signed requests. */
+  | {
+      readonly kind: "object-store";
+      readonly url: string;
+      readonly region: string;
+      readonly accessKey: string;
+      readonly secretKeyFile: string;
+      readonly buckets: readonly string[];
+    }
+  /** A message to a topic of its own came back after a login. */
+  | ({ readonly kind: "mqtt"; readonly user: string } & Endpoint)
+  /** Its data is loaded, and it answered a query. */
+  | { readonly kind: "prometheus"; readonly url: string }
   /** The port accepts a connection. */
   | ({ readonly kind: "tcp" } & Endpoint)
   /** The program ends with exit code 0; it runs as the service does, where that is known. */

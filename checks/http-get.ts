@@ -19,6 +19,10 @@ export interface HttpAsk {
   readonly headers?: Readonly<Record<string, string>>;
   /** Sent by POST as JSON; without it the request is a GET. */
   readonly json?: unknown;
+  /** Instead of those. */
+  readonly method?: string;
+  /** Sent as it is, instead of `json`. */
+  readonly body?: string;
   /** A probe that only needs the status does not wait for a slow body. */
   readonly wantBody: boolean;
 }
@@ -29,19 +33,19 @@ export interface HttpAsk {
  */
 export async function ask(request: HttpAsk): Promise<HttpEvidence> {
   const { url, signal, headers, json, wantBody } = request;
+  const body = request.body ?? (json === undefined ? undefined : JSON.stringify(json));
   // An import would touch every export of them, and one of those loads a whole HTTP client of another kind.
   const { request: open } = process.getBuiltinModule(url.startsWith("https:") ? "node:https" : "node:http");
   return new Promise((resolve) => {
     const fail = (error: unknown) => {
       resolve({ error: noAnswer(error, signal) });
     };
-    const body = json === undefined ? undefined : JSON.stringify(json);
     try {
       const sent = open(url, {
         agent: false,
         signal,
-        method: body === undefined ? "GET" : "POST",
-        headers: body === undefined ? { ...headers } : { ...headers, "content-type": "application/json" },
+        method: request.method ?? (json === undefined ? "GET" : "POST"),
+        headers: json === undefined ? { ...headers } : { ...headers, "content-type": "application/json" },
       });
       sent.on("error", fail);
       sent.on("response", (response) => {

@@ -44,6 +44,12 @@ export function probeOf(check: Check, context: ProbeContext = {}): Probe {
         (await import("#checks/celery-beat.ts")).probeCeleryBeat(check, signal, context.processTree, context.inside);
     case "rq-worker":
       return async (signal) => (await import("#checks/rq-worker.ts")).probeRqWorker(check, signal, context.processTree);
+    case "object-store":
+      return async (signal) => (await import("#checks/object-store.ts")).probeObjectStore(check, signal);
+    case "mqtt":
+      return async (signal) => (await import("#checks/mqtt.ts")).probeMqtt(check, signal);
+    case "prometheus":
+      return async (signal) => (await import("#checks/prometheus.ts")).probePrometheus(check, signal);
     case "tcp":
       return async (signal) => (await import("#checks/tcp.ts")).probeTcp(check, signal);
     case "command":

@@ -5,10 +5,13 @@ import { dramatiqWorker } from "./dramatiq-worker/plan.ts";
 import { frontend } from "./frontend/plan.ts";
 import { job } from "./job/plan.ts";
 import { llamaServer } from "./llama-server/plan.ts";
+import { mqtt } from "./mqtt/plan.ts";
 import { nginx } from "./nginx/plan.ts";
+import { objectStore } from "./object-store/plan.ts";
 import { ollama } from "./ollama/plan.ts";
 import { postgres } from "./postgres/plan.ts";
 import { process } from "./process/plan.ts";
+import { prometheus } from "./prometheus/plan.ts";
 import { redis } from "./redis/plan.ts";
 import { rqWorker } from "./rq-worker/plan.ts";
 import { web } from "./web/plan.ts";
@@ -30,4 +33,7 @@ export const catalog: Readonly<Record<string, Kind>> = {
   worker,
   job,
   process,
+  "object-store": objectStore,
+  mqtt,
+  prometheus,
 };

@@ -37,10 +37,10 @@ export interface PlanContext {
   readonly uses: readonly ServicePlan[];
 }
 
-/** Settings with every reference resolved; only `env` may hold secrets. */
-export type ResolvedSettings<Settings extends CommonSettings> = Omit<Settings, "env"> & {
+/** Settings with every reference resolved; only `env` and `files` may hold secrets. */
+export type ResolvedSettings<Settings extends CommonSettings> = Omit<Settings, "env" | "files"> & {
   readonly env: Readonly<Record<string, Text>>;
-};
+} & (Settings extends { readonly files: unknown } ? { readonly files: Readonly<Record<string, Text>> } : unknown);
 
 /** The part of a plan that differs from kind to kind; `completePlan` adds what all have. */
 export interface KindPlan {
@@ -81,10 +81,23 @@ export interface KindContainer {
   readonly user?: string;
   /** Where the volume of its data goes. */
   readonly volume?: string;
+  /** Where volumes besides that one go, by what their names end with. */
+  readonly moreVolumes?: Readonly<Record<string, string>>;
+  /** What the image's own entry point is given, where there is no `argv`. */
+  readonly args?: readonly string[];
   /** Directories of this host that it reads, by their path inside. */
   readonly mounts?: Readonly<Record<string, string>>;
   /** Limit where the stack file sets none. */
   readonly memoryBytes: number;
+}
+
+/** A port that is the same on the host and in a container's publication, whatever `portOffset` says. */
+export interface MorePort {
+  /** Its place in the service's settings. */
+  readonly key: string;
+  readonly port: number;
+  /** In the container. */
+  readonly inside: number;
 }
 
 /** One kind of service. Everything in it is pure. */
@@ -95,6 +108,10 @@ export interface Kind<Settings extends CommonSettings = CommonSettings> {
   /** Absent: the kind listens nowhere unless `port` is set. */
   readonly defaultPort?: number;
   readonly run?: ServicePlan["run"];
+  /** It only ships as an image. */
+  readonly imageOnly?: true;
+  /** Where it listens besides its port. */
+  readonly morePorts?: (settings: Settings) => readonly MorePort[];
   /**
    * What others may refer to; known before any reference is resolved.
    * @param at where the one who refers to it reaches it.

@@ -82,6 +82,12 @@ export function checkWords(check: Check): string {
       return `its loop goes round, and ${check.host}:${check.port} answers`;
     case "rq-worker":
       return `${check.workers === 1 ? "a worker of its own is" : `${check.workers} workers of its own are`} registered in database ${check.database} of ${check.host}:${check.port}`;
+    case "object-store":
+      return `put, read and delete an object of ${check.buckets[0] ?? "a bucket"} as ${check.accessKey} on ${check.url}`;
+    case "mqtt":
+      return `publish and receive a message as ${check.user} on ${check.host}:${check.port}`;
+    case "prometheus":
+      return `${check.url} is ready and answers the query up`;
     case "tcp":
       return `${check.host}:${check.port} accepts a connection`;
     case "command":

@@ -82,7 +82,7 @@ export function containerSpec(plan: ServicePlan, { places, network, services }: 
     name: container.name,
     image: container.image.reference,
     entrypoint: entered ? ["/bin/sh", `${CONTAINER_HOME}/${ENTRY}`] : program === undefined ? [] : [program],
-    command: entered ? plan.argv : rest,
+    command: entered ? plan.argv : program === undefined ? (container.args ?? []) : rest,
     environment: open.map(([name, text]) => `${name}=${printable(text)}`).sort(),
     ...(container.user && { user: container.user }),
     ...(container.workingDir && { workingDir: container.workingDir }),
@@ -98,7 +98,13 @@ export function containerSpec(plan: ServicePlan, { places, network, services }: 
       internal: container.internalPorts[index] ?? port,
     })),
     volumes: container.volumes,
-    binds: { ...container.mounts, ...(files.length > 0 && { [CONTAINER_HOME]: directory }) },
+    binds: {
+      ...container.mounts,
+      ...(files.length > 0 && { [CONTAINER_HOME]: directory }),
+      ...Object.fromEntries(
+        plan.files.flatMap(({ path, mountAt }) => (mountAt ? [[mountAt, `${directory}/${path}`]] : [])),
+      ),
+    },
     hosts: container.usesHost ? { [HOST_NAME]: network.gateway } : {},
     readOnly: container.readOnly,
     capabilities: container.capabilities,

@@ -47,11 +47,22 @@ def sql_literal(value):
     return value.replace("'", "''")
 
 
+def mosquitto_hash(value):
+    """PBKDF2 as of mosquitto_passwd. The salt follows from the value, so that the same plan writes the same file."""
+    from base64 import b64encode
+
+    rounds = 101
+    salt = hashlib.sha256(f"mosquitto {value}".encode()).digest()[:12]
+    key = hashlib.pbkdf2_hmac("sha512", value.encode(), salt, rounds)
+    return f"$7${rounds}${b64encode(salt).decode()}${b64encode(key).decode()}"
+
+
 ENCODINGS = {
     "plain": str,
     "url": url_part,
     "sql": sql_literal,
     "sha256": lambda value: hashlib.sha256(value.encode()).hexdigest(),
+    "mosquitto": mosquitto_hash,
 }
 
 

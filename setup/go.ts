@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { Found, SetupContext } from "#setup/context.ts";
+import type { Found, SetupContext, Source } from "#setup/context.ts";
 import { provenPackage } from "#setup/found.ts";
 import { executables } from "#setup/path.ts";
 import { versionOf } from "#setup/run.ts";
@@ -28,3 +28,13 @@ async function onHost(context: SetupContext): Promise<Found | undefined> {
   }
   return undefined;
 }
+
+/** What it takes to get a program from the first of `sources` that has it, by setup/toolchain.ts. */
+export const programOptions = (context: SetupContext, sources: readonly Source[]) => ({
+  cacheDir: context.cacheDir,
+  nodeModules: join(context.projectDir, "node_modules"),
+  report: context.report,
+  env: context.env,
+  sources,
+  go: async () => (await findGo(context)).path,
+});

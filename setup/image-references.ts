@@ -1,12 +1,12 @@
 import { join } from "node:path";
 import { readJson } from "#observe/records.ts";
 
-/** Images that services in containers run on, or are built on. */
-export const imageNames = ["postgres", "redis", "nginx", "llama-server", "ollama", "python", "node"] as const;
-export type ImageName = (typeof imageNames)[number];
+/** What `setup --docker` gets: images that services in containers run on, or are built on. */
+export const commonImages = ["postgres", "redis", "nginx", "llama-server", "python", "node"] as const;
 
-/** What `setup --docker` gets. The stand-in of ollama takes minutes to build: it is got where a stack asks for it. */
-export const commonImages: readonly ImageName[] = imageNames.filter((name) => name !== "ollama");
+/** These are got where a stack asks for them: few do, and the stand-ins of some take minutes to build. */
+export const imageNames = [...commonImages, "ollama", "object-store", "mqtt", "prometheus"] as const;
+export type ImageName = (typeof imageNames)[number];
 
 /** `registry`: the official ones, by tag and digest; `packages`: stand-ins that set-up builds (docs/images.md). */
 export type ImageSource = "registry" | "packages";

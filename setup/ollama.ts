@@ -1,7 +1,6 @@
-import { join } from "node:path";
 import type { SetupContext, Source } from "#setup/context.ts";
 import { provenPackage } from "#setup/found.ts";
-import { findGo } from "#setup/go.ts";
+import { programOptions } from "#setup/go.ts";
 import type { Part } from "#setup/part.ts";
 import { executables } from "#setup/path.ts";
 import { versionOf } from "#setup/run.ts";
@@ -51,12 +50,5 @@ export async function makeOllama(
   sources: readonly Source[],
 ): Promise<{ readonly path: string; readonly source: Source }> {
   const { findOllama } = await import("#setup/toolchain.ts");
-  return findOllama({
-    cacheDir: context.cacheDir,
-    nodeModules: join(context.projectDir, "node_modules"),
-    report: context.report,
-    env: context.env,
-    sources,
-    go: async () => (await findGo(context)).path,
-  });
+  return findOllama(programOptions(context, sources));
 }

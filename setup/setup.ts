@@ -7,12 +7,15 @@ import { dockerPlugin } from "#setup/docker-plugin.ts";
 import { llamaServer } from "#setup/llama-server.ts";
 import { withLock } from "#setup/lock.ts";
 import { fetchModel, hasModel, modelPath, seconds } from "#setup/models.ts";
+import { mqtt } from "#setup/mqtt.ts";
 import { nginx } from "#setup/nginx.ts";
 import { node } from "#setup/node.ts";
+import { objectStore } from "#setup/object-store.ts";
 import { ollama } from "#setup/ollama.ts";
 import type { Part } from "#setup/part.ts";
 import { makeHostPlaces } from "#setup/places.ts";
 import { postgres } from "#setup/postgres.ts";
+import { prometheus } from "#setup/prometheus.ts";
 import { pulumi } from "#setup/pulumi.ts";
 import { python } from "#setup/python.ts";
 import { redis } from "#setup/redis.ts";
@@ -44,6 +47,9 @@ const parts: Readonly<Record<ToolName, Part>> = {
   "llama-server": llamaServer,
   "docker-plugin": dockerPlugin,
   ollama,
+  "object-store": objectStore,
+  mqtt,
+  prometheus,
 };
 
 /**

@@ -5,7 +5,7 @@ import { UserError } from "#cli/errors.ts";
 import { makeAtomic } from "#setup/atomic.ts";
 import { type Source, sources as allSources } from "#setup/context.ts";
 import { withLock } from "#setup/lock.ts";
-import { buildDockerPlugin, buildOllama, buildPrograms } from "#setup/toolchain/build.ts";
+import { buildDockerPlugin, buildOllama, buildPrograms, buildObjectStore } from "#setup/toolchain/build.ts";
 import { hostToolchain } from "#setup/toolchain/host.ts";
 import { isExecutable } from "#setup/path.ts";
 import { dockerProgram, isComplete } from "#setup/toolchain/layout.ts";
@@ -15,8 +15,9 @@ import {
   downloadPrograms,
   type Release,
   releases,
+  downloadProgram,
 } from "#setup/toolchain/release.ts";
-import { dockerKey, ollamaKey, sourcesKey } from "#setup/toolchain/sources.ts";
+import { dockerKey, ollamaKey, sourcesKey, objectStoreKey } from "#setup/toolchain/sources.ts";
 import {
   checkPackages,
   commandVersion,
@@ -24,6 +25,8 @@ import {
   dockerVersion,
   ollamaVersion,
   pulumiVersion,
+  objectStoreVersion,
+  prometheusVersion,
 } from "#setup/toolchain/versions.ts";
 
 /** What runs Pulumi programs. */
@@ -113,8 +116,36 @@ export function findOllama(options: FindOptions): Promise<{ readonly path: strin
   });
 }
 
+/** The same for versitygw, an S3 server. */
+export function findObjectStore(options: FindOptions): Promise<{ readonly path: string; readonly source: Source }> {
+  const make = program(options, { "object-store": objectStoreVersion }, "versitygw");
+  const fix = `install versitygw ${objectStoreVersion} or newer yourself: https://github.com/versity/versitygw/releases`;
+  return firstOf(options, `versitygw ${objectStoreVersion}`, fix, {
+    official: make("official", officialKey([releases.objectStore], options.env), (root) =>
+      downloadProgram(root, releases.objectStore, "versitygw", options),
+    ),
+    packages: make("packages", objectStoreKey(), async (root) =>
+      buildObjectStore(root, { ...options, go: await options.go() }),
+    ),
+  });
+}
+
+/** The same for Prometheus; `unpack` gives that of a distribution's packages, an older one. */
+export function findPrometheus(
+  options: Omit<FindOptions, "go"> & { readonly unpack: () => Promise<string> },
+): Promise<{ readonly path: string; readonly source: Source }> {
+  const make = program(options, { prometheus: prometheusVersion }, "prometheus");
+  const fix = "install prometheus yourself: https://prometheus.io/download";
+  return firstOf(options, `prometheus ${prometheusVersion}`, fix, {
+    official: make("official", officialKey([releases.prometheus], options.env), (root) =>
+      downloadProgram(root, releases.prometheus, "prometheus", options),
+    ),
+    packages: async () => ({ path: await options.unpack() }),
+  });
+}
+
 /** Makes one program, in a directory of its own that its name and a key give. */
-function program(options: FindOptions, about: Readonly<Record<string, string>>, file: string) {
+function program(options: Common, about: Readonly<Record<string, string>>, file: string) {
   const name = Object.keys(about).join("-");
   const isThere = (root: string) => isExecutable(join(root, file));
   return (source: Source, key: string, work: (root: string) => Promise<void>) => async () => ({
@@ -130,7 +161,7 @@ type FindOptions = Common & {
 };
 
 async function firstOf<T extends object>(
-  options: FindOptions,
+  options: Omit<FindOptions, "go">,
   what: string,
   fix: string,
   from: Readonly<Partial<Record<Source, () => Promise<T | undefined>>>>,

@@ -13,8 +13,8 @@ export const hostParts = [
   "llama-server",
 ] as const;
 
-/** The others are set up where they are asked for by name: `docker-plugin` by stacks with containers, `ollama` by those that run it on this host. */
-export const toolNames = [...hostParts, "docker-plugin", "ollama"] as const;
+/** The others are set up where they are asked for by name: `docker-plugin` by stacks with containers, the rest by those that run it on this host. */
+export const toolNames = [...hostParts, "docker-plugin", "ollama", "object-store", "mqtt", "prometheus"] as const;
 export type ToolName = (typeof toolNames)[number];
 
 /** One program that set-up found or made. */

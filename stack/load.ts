@@ -385,6 +385,8 @@ function commonOf(kind: string): CommonSettings {
 const listens = (draft: Draft): boolean =>
   kindOf(draft).defaultPort !== undefined || draft.settings["port"] !== undefined;
 
+const morePortsOf = (draft: Draft) => kindOf(draft).morePorts?.(draft.settings) ?? [];
+
 function kindOf({ kindName }: Draft) {
   const kind = catalog[kindName];
   if (!kind) throw new Error(`kind ${kindName} left the catalog`);
@@ -405,9 +407,10 @@ function planContext(
 ): PlanContext {
   const { places, host } = context;
   const { name } = draft;
-  const own = draft.settings as { build?: string; port?: number; address?: string };
-  const place = draft.settings.in ?? settings.in;
-  const port = own.port ?? kindOf(draft).defaultPort ?? 0;
+  const own = draft.settings as { build?: string; port?: number; containerPort?: number; address?: string };
+  const kind = kindOf(draft);
+  const place = draft.settings.in ?? (kind.imageOnly ? "container" : settings.in);
+  const port = own.port ?? kind.defaultPort ?? 0;
   const published = own.port ?? port + settings.portOffset;
   const address = own.address ?? LOOPBACK;
   const source = own.build === undefined ? undefined : sourceOf(own.build, context);
@@ -419,7 +422,7 @@ function planContext(
     account: host.asRoot ? SERVICE_USER : context.account,
     accountIds: context.accountIds,
     listen: onHost ? LOOPBACK : ANY,
-    port: onHost ? published : port,
+    port: onHost ? published : (own.containerPort ?? port),
     at: { host: address === ANY ? LOOPBACK : address, port: published },
     home: onHost ? `${places.servicesDir}/${name}` : CONTAINER_HOME,
     hostHome: onHost ? `${places.servicesDir}/${name}` : filesDir(places, name),
@@ -453,6 +456,7 @@ const ONLY: Readonly<Record<Place, readonly string[]>> = {
 /** What does not go with where a service runs. */
 function placeProblems(draft: Draft, { in: place }: PlanContext, context: LoadContext): readonly Problem[] {
   const { name, settings } = draft;
+  if (place === "host" && kindOf(draft).imageOnly) return [imageOnly(draft)];
   const other = place === "host" ? "container" : "host";
   const misplaced = ONLY[other]
     .filter((key) => settings[key] !== undefined)
@@ -465,6 +469,14 @@ function placeProblems(draft: Draft, { in: place }: PlanContext, context: LoadCo
     }));
   return [...misplaced, ...buildProblems(draft, place, context)];
 }
+
+const imageOnly = ({ name, kindName }: Draft): Problem => ({
+  code: "STACK_PLACE",
+  where: `services.${name}.in`,
+  expected: `container: a ${kindName} only ships as an image`,
+  got: "host",
+  fix: `remove services.${name}.in, or set it to container`,
+});
 
 function buildProblems(
   { name, settings, kindName }: Draft,
@@ -516,7 +528,11 @@ interface ResolvedDraft {
 }
 
 /** Settings whose references order nothing: nginx starts before its targets and needs no restart when they come. */
-const NOT_WAITED_FOR: ReadonlySet<string> = new Set(["routes"]);
+const NOT_WAITED_FOR: ReadonlySet<string> = new Set(["routes", "targets"]);
+/** Settings that are the name of a secret. */
+const SECRET_SETTINGS: ReadonlySet<string> = new Set(["password", "secretKey"]);
+/** Settings that may hold secrets: they go to the program as private files. */
+const PRIVATE_SETTINGS: ReadonlySet<string> = new Set(["env", "files"]);
 
 function resolveSettings(draft: Draft, scope: Scope, problems: Problem[]): ResolvedDraft {
   const needs = new Set<string>(explicitNeeds(draft, scope, problems));
@@ -536,21 +552,23 @@ function resolveSettings(draft: Draft, scope: Scope, problems: Problem[]): Resol
     if (secretsIn(found).length > 0) problems.push(secretInPlain(draft.name, path));
     return found.filter((part) => typeof part === "string").join("");
   };
+  const text = (value: string, path: readonly (string | number)[]): string | Text => {
+    const key = String(path[0]);
+    if (PRIVATE_SETTINGS.has(key)) return read(value, path);
+    if (!SECRET_SETTINGS.has(key)) return plain(value, path);
+    read(`\${${value}}`, path);
+    return value;
+  };
   const walk = (value: unknown, path: readonly (string | number)[]): unknown => {
-    if (typeof value === "string") return plain(value, path);
+    if (typeof value === "string") return text(value, path);
     if (Array.isArray(value)) return value.map((item, index) => walk(item, [...path, index]));
     if (typeof value !== "object" || value === null) return value;
     return Object.fromEntries(
       sortedEntries(value as Readonly<Record<string, unknown>>).map(([key, item]) => [key, walk(item, [...path, key])]),
     );
   };
-  const { env, needs: _needs, password, ...rest } = draft.settings;
-  if (typeof password === "string") read(`\${${password}}`, ["password"]);
-  const settings = {
-    ...(walk(rest, []) as CommonSettings),
-    ...(password !== undefined && { password }),
-    env: Object.fromEntries(sortedEntries(env).map(([name, text]) => [name, read(text, ["env", name])])),
-  };
+  const { needs: _needs, ...rest } = draft.settings;
+  const settings = walk(rest, []) as ResolvedDraft["settings"];
   return { settings, needs: [...needs].sort(), uses: [...referred].sort() };
 }
 
@@ -609,7 +627,7 @@ function completePlan(
   const path = (file: string): string => absolute(file, places.projectDir);
   const needs = context.uses.map((service) => service.name);
   const memoryBytes = settings.memory ?? (onHost ? undefined : plan.container?.memoryBytes);
-  const volume = onHost ? undefined : plan.container?.volume;
+  const volume = onHost ? undefined : volumesOf(plan)[0];
   return {
     name,
     kind: draft.kindName,
@@ -623,7 +641,10 @@ function completePlan(
     files: plan.files ?? [],
     ...(plan.reload && { reload: plan.reload }),
     directories: onHost ? (plan.directories ?? []) : [],
-    ports: listens(draft) ? [{ host: address, port: at.port }] : [],
+    ports: [
+      ...(listens(draft) ? [{ host: address, port: at.port }] : []),
+      ...morePortsOf(draft).map((more) => ({ host: address, port: more.port })),
+    ],
     // What may fail is not waited for: after a restart of the machine it might never come.
     gates: onHost ? context.uses.filter(({ required }) => required).flatMap((service) => gatesOf(service, places)) : [],
     tools: onHost ? (plan.tools ?? []) : [],
@@ -649,6 +670,12 @@ function completePlan(
     outputs: completion.outputs,
   };
 }
+
+/** What their names end with, and where they go. */
+const volumesOf = ({ container }: KindPlan): readonly (readonly [string, string])[] => [
+  ...(container?.volume ? [["", container.volume] as const] : []),
+  ...Object.entries(container?.moreVolumes ?? {}).map(([name, target]) => [`-${name}`, target] as const),
+];
 
 /** The id of a container's data is that of its volume, noted where jobs of this host can read it. */
 const dataIdFile = (places: StackPlaces, name: string): string => `${places.containersDir}/${name}/data-id`;
@@ -684,15 +711,19 @@ function containerPlan(
   const known = image.from !== "user" && !(image.from === "build" && image.build.kind === "dockerfile");
   const user = settings.runAs ?? plan.container?.user ?? (known ? APPLICATION_USER : undefined);
   const kept = ((draft.settings as { data?: string }).data ?? world.settings.data) === "kept";
-  const volume = plan.container?.volume;
   const workingDir = settings.cwd ?? (known && image.from === "build" ? "/app" : undefined);
   return {
     name: settings.containerName ?? `${places.stack}-${name}`,
     image,
     ...(user && { user }),
     ...(workingDir && { workingDir: workingDir.startsWith("/") ? workingDir : `/app/${workingDir}` }),
-    internalPorts: listens(draft) ? [port] : [],
-    volumes: volume ? [{ name: settings.volumeName ?? `${places.stack}-${name}`, target: volume, kept }] : [],
+    ...(plan.container?.args && { args: plan.container.args }),
+    internalPorts: [...(listens(draft) ? [port] : []), ...morePortsOf(draft).map(({ inside }) => inside)],
+    volumes: volumesOf(plan).map(([suffix, target]) => ({
+      name: `${settings.volumeName ?? `${places.stack}-${name}`}${suffix}`,
+      target,
+      kept,
+    })),
     mounts: plan.container?.mounts ?? {},
     readOnly: settings.readOnly ?? known,
     capabilities: settings.capabilities ?? (known ? [] : STARTER_CAPABILITIES),
@@ -730,31 +761,49 @@ function gatesOf(service: ServicePlan, places: StackPlaces): readonly StartGate[
   return service.run === "job" ? [{ file: doneFile(places, service) }] : service.ports.map((port) => ({ port }));
 }
 
+interface PortClaim {
+  readonly name: string;
+  /** Of the setting. */
+  readonly key: string;
+  readonly port: number;
+  readonly isDefault: boolean;
+}
+
+const portClaims = (draft: Draft, contexts: ReadonlyMap<string, PlanContext>): readonly PortClaim[] => {
+  const { name, settings } = draft;
+  const { port } = contextOf(contexts, name).at;
+  return [
+    ...(listens(draft) ? [{ name, key: "port", port, isDefault: settings["port"] === undefined }] : []),
+    ...morePortsOf(draft).map(({ key, port }) => ({ name, key, port, isDefault: false })),
+  ];
+};
+
 function portProblems(drafts: readonly Draft[], contexts: ReadonlyMap<string, PlanContext>): readonly Problem[] {
   const owners = new Map<number, string>();
-  return drafts.filter(listens).flatMap(({ name, settings }) => {
-    const { port } = contextOf(contexts, name).at;
-    const where = `services.${name}.port`;
-    if (port > MAX_PORT) {
+  return drafts
+    .flatMap((draft) => portClaims(draft, contexts))
+    .flatMap(({ name, key, port, isDefault }) => {
+      const where = `services.${name}.${key}`;
+      if (port > MAX_PORT) {
+        return {
+          code: "PORT_RANGE",
+          where,
+          expected: `a port of at most ${MAX_PORT}`,
+          got: `${port}, its default plus settings.portOffset`,
+          fix: `set ${where}, or a smaller settings.portOffset`,
+        };
+      }
+      const owner = owners.get(port);
+      owners.set(port, owner ?? name);
+      if (owner === undefined) return [];
       return {
-        code: "PORT_RANGE",
+        code: "PORT_CLASH",
         where,
-        expected: `a port of at most ${MAX_PORT}`,
-        got: `${port}, its default plus settings.portOffset`,
-        fix: `set ${where}, or a smaller settings.portOffset`,
+        expected: "a port of its own",
+        got: `${port}${isDefault ? " (its default)" : ""}, which \`${owner}\` has too`,
+        fix: `set ${where} to another number`,
       };
-    }
-    const owner = owners.get(port);
-    owners.set(port, owner ?? name);
-    if (owner === undefined) return [];
-    return {
-      code: "PORT_CLASH",
-      where,
-      expected: "a port of its own",
-      got: `${port}${settings["port"] === undefined ? " (its default)" : ""}, which \`${owner}\` has too`,
-      fix: `set ${where} to another number`,
-    };
-  });
+    });
 }
 
 const MAX_PORT = 65_535;

@@ -18,6 +18,8 @@ export interface PlannedFile {
   /** Octal, as a string: `0600`. In a container every file has 0444: a user without capabilities must read it. */
   readonly mode: string;
   readonly content: Text;
+  /** Where a container has it, too. */
+  readonly mountAt?: string;
 }
 
 /** An application directory made runnable: a copy of the source with its Python environment or its built pages. */
@@ -66,6 +68,8 @@ export interface ContainerPlan {
   /** `uid:gid`; absent: as the image says. */
   readonly user?: string;
   readonly workingDir?: string;
+  /** What the image's own entry point is given, where there is no `argv`. */
+  readonly args?: readonly string[];
   /** Port inside, for each of the service's `ports`. */
   readonly internalPorts: readonly number[];
   readonly volumes: readonly PlannedVolume[];

@@ -1,8 +1,9 @@
 /**
  * How a secret is written into its place: as it is, percent-encoded for a URL, between the quotes of an SQL literal,
- * or as the hex SHA-256 that a Redis ACL file takes. runtime/host.py has the same four.
+ * as the hex SHA-256 that a Redis ACL file takes, or hashed as in mosquitto's password file. runtime/host.py has the
+ * same five.
  */
-export type SecretEncoding = "plain" | "url" | "sql" | "sha256";
+export type SecretEncoding = "plain" | "url" | "sql" | "sha256" | "mosquitto";
 
 /** A place that the maker fills when it writes the text to its owner. */
 export interface SecretHole {

@@ -1,4 +1,4 @@
-const DURATION: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+const DURATION: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 const SIZE: Readonly<Record<string, number>> = {
   B: 1,
   KB: 1e3,
@@ -9,7 +9,7 @@ const SIZE: Readonly<Record<string, number>> = {
   GiB: 2 ** 30,
 };
 
-/** Milliseconds of `90s`, `500ms`, `10m`, `1h`; undefined for anything else. */
+/** Milliseconds of `90s`, `500ms`, `10m`, `1h`, `15d`; undefined for anything else. */
 export function parseDuration(text: string): number | undefined {
   return parse(text, DURATION);
 }

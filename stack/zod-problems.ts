@@ -25,7 +25,7 @@ function issueProblems(issue: Issue, schema: Schema, root: unknown, where: strin
   const meant = issue.code === "invalid_union" ? memberMeant(issue, schemaAt(schema, issue.path), value) : undefined;
   if (meant) return meant.issues.flatMap((inner) => issueProblems(inner, meant.schema, value, path));
   const isSecret = where.startsWith("secrets.");
-  if (path.endsWith(".password") || (isSecret && issue.code === "invalid_union")) return [secretShape(path, value)];
+  if (NAMES_SECRET.test(path) || (isSecret && issue.code === "invalid_union")) return [secretShape(path, value)];
   return [
     {
       code: "STACK_VALUE",
@@ -66,10 +66,13 @@ function memberMeant(issue: Issue & { code: "invalid_union" }, union: Schema | u
   return schema && issues && { schema, issues };
 }
 
+/** Settings that are the name of a secret. */
+const NAMES_SECRET = /\.(password|secretKey)$/;
+
 /** A value that may be a secret is never repeated. */
 function secretShape(path: string, value: unknown): Problem {
   const got = shown(value, true);
-  return path.endsWith(".password")
+  return NAMES_SECRET.test(path)
     ? {
         code: "SECRET_MISPLACED",
         where: path,

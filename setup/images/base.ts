@@ -1,17 +1,16 @@
-import { createReadStream, existsSync, readFileSync } from "node:fs";
+import { createReadStream, existsSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "#cli/errors.ts";
 import { makeAtomic } from "#setup/atomic.ts";
 import type { SetupContext } from "#setup/context.ts";
 import { aptInstall, isDebianLike } from "#setup/apt.ts";
+import { codename, debianSources } from "#setup/debian.ts";
 import { followEngine } from "#setup/docker-api.ts";
 import { hasImage } from "#setup/images/engine.ts";
 import { seconds } from "#setup/models.ts";
 import { executables } from "#setup/path.ts";
 import { lastLine } from "#setup/run.ts";
 import { shortHash } from "#setup/wheels.ts";
-
-const codename = "bookworm";
 
 // perl, which usrmerge would bring, is a third of the image; usr-is-merged says that there is nothing to merge.
 const packages = ["usr-is-merged", "ca-certificates", "libgomp1", "python3", "python3-venv", "python3-pip"];
@@ -89,32 +88,6 @@ async function findMmdebstrap(context: SetupContext): Promise<string> {
       exitCode: 2,
     },
   );
-}
-
-/** The mirror that this host's apt uses, where the host is a Debian, else Debian's own. */
-async function debianSources(): Promise<readonly string[]> {
-  const host = hostCodename();
-  const { execa } = await import("execa");
-  const format = "$(CREATED_BY) $(COMPONENT) $(RELEASE) $(REPO_URI)";
-  const listed = host && (await execa("apt-get", ["indextargets", "--format", format], { reject: false })).stdout;
-  const own = (listed || "").split("\n").flatMap((line) => {
-    const [kind, component, release = "", uri = ""] = line.split(" ");
-    const suite = host && release.startsWith(host) ? release.slice(host.length) : "none";
-    const fits = kind === "Packages" && component === "main" && ["", "-updates", "-security"].includes(suite);
-    return fits ? [`deb ${uri} ${codename}${suite} main`] : [];
-  });
-  return own.length > 0 ? [...new Set(own)] : debianOwn;
-}
-
-const debianOwn = [
-  `deb http://deb.debian.org/debian ${codename} main`,
-  `deb http://deb.debian.org/debian ${codename}-updates main`,
-  `deb http://deb.debian.org/debian-security ${codename}-security main`,
-];
-
-function hostCodename(): string | undefined {
-  const about = readFileSync("/etc/os-release", "utf8");
-  return /^ID=debian$/m.test(about) ? /^VERSION_CODENAME=(\S+)$/m.exec(about)?.[1] : undefined;
 }
 
 function errorLine(output: string): string | undefined {

@@ -11,7 +11,10 @@ import { hasImage, type EngineImage } from "#setup/images/engine.ts";
 import { nodeDir, npmPackage, npmPin } from "#setup/images/npm.ts";
 import { contentKey, recipeDir, standInReference } from "#setup/images/stand-ins.ts";
 import { seconds } from "#setup/models.ts";
+import { unpackMosquitto } from "#setup/mqtt.ts";
+import { makeObjectStore } from "#setup/object-store.ts";
 import { makeOllama } from "#setup/ollama.ts";
+import { makePrometheus } from "#setup/prometheus.ts";
 import { unpackRedis } from "#setup/redis.ts";
 import { unpackWheels } from "#setup/wheels.ts";
 
@@ -45,6 +48,22 @@ const filesOf: Readonly<Record<ImageName, (context: SetupContext) => Promise<rea
   ollama: async (context) => {
     // The official one keeps what it computes with in libraries for GPUs, of gigabytes.
     const { path } = await makeOllama(context, ["packages"]);
+    return [{ dir: dirname(path), names: [basename(path)] }];
+  },
+  "object-store": async (context) => {
+    const { path } = await makeObjectStore(context, ["packages"]);
+    return [{ dir: dirname(path), names: [basename(path)] }];
+  },
+  mqtt: async (context) => {
+    const { path, libraries } = await unpackMosquitto(context);
+    const names = readdirSync(libraries).filter((name) => name.startsWith("lib"));
+    return [
+      { dir: dirname(path), names: [basename(path)] },
+      { dir: libraries, names },
+    ];
+  },
+  prometheus: async (context) => {
+    const { path } = await makePrometheus(context, ["packages"]);
     return [{ dir: dirname(path), names: [basename(path)] }];
   },
   python: () => Promise.resolve([]),

@@ -3,7 +3,9 @@ import { join } from "node:path";
 import type { ImageName } from "#setup/image-references.ts";
 import { baseKey } from "#setup/images/base.ts";
 import { npmPin } from "#setup/images/npm.ts";
-import { ollamaKey } from "#setup/toolchain/sources.ts";
+import { mosquittoKey } from "#setup/mqtt.ts";
+import { prometheusKey } from "#setup/prometheus.ts";
+import { objectStoreKey, ollamaKey } from "#setup/toolchain/sources.ts";
 import { requirements, shortHash } from "#setup/wheels.ts";
 
 /** The directory of an image's Dockerfile. */
@@ -18,6 +20,9 @@ const pins: Readonly<Record<ImageName, () => string>> = {
   nginx: () => requirements("nginx"),
   "llama-server": () => requirements("llama-server"),
   ollama: ollamaKey,
+  "object-store": objectStoreKey,
+  mqtt: () => mosquittoKey,
+  prometheus: () => prometheusKey,
   python: () => "",
   node: () => JSON.stringify(npmPin),
 };

@@ -12,8 +12,15 @@ import {
   dynamicScripts,
   ollamaModule,
   processorLevel,
+  objectStoreModule,
 } from "#setup/toolchain/sources.ts";
-import { commandVersion, dockerVersion, ollamaVersion, pulumiVersion } from "#setup/toolchain/versions.ts";
+import {
+  commandVersion,
+  dockerVersion,
+  ollamaVersion,
+  pulumiVersion,
+  objectStoreVersion,
+} from "#setup/toolchain/versions.ts";
 
 interface GoBuild {
   /** What the lines of the report say. */
@@ -102,6 +109,17 @@ export async function buildOllama(root: string, options: BuildOptions): Promise<
     headers,
   });
   rmSync(headers, { recursive: true, force: true });
+}
+
+/** Builds versitygw in `root`. */
+export async function buildObjectStore(root: string, options: BuildOptions): Promise<void> {
+  await goBuild(options, {
+    name: `versitygw ${objectStoreVersion}`,
+    module: objectStoreModule,
+    packages: ["github.com/versity/versitygw/cmd/versitygw"],
+    output: join(root, "versitygw"),
+    version: ["main.Version", `v${objectStoreVersion}`],
+  });
 }
 
 function copyScripts(bin: string): void {

@@ -8,7 +8,14 @@ import { execa } from "execa";
 import { EnvHttpProxyAgent, fetch, type Response } from "undici";
 import { UserError } from "#cli/errors.ts";
 import { commandPlugin } from "#setup/toolchain/layout.ts";
-import { commandVersion, dockerVersion, ollamaVersion, pulumiVersion } from "#setup/toolchain/versions.ts";
+import {
+  commandVersion,
+  dockerVersion,
+  objectStoreVersion,
+  ollamaVersion,
+  prometheusVersion,
+  pulumiVersion,
+} from "#setup/toolchain/versions.ts";
 
 /** One archive that a project publishes, and the file beside it that lists the sums of a release's archives. */
 export interface Release {
@@ -46,6 +53,18 @@ export const releases = {
     variable: "ENGINEROOM_OLLAMA_URL",
     base: `https://github.com/ollama/ollama/releases/download/v${ollamaVersion}`,
   },
+  objectStore: {
+    archive: `versitygw_v${objectStoreVersion}_Linux_x86_64.tar.gz`,
+    sums: "checksums.txt",
+    variable: "ENGINEROOM_OBJECT_STORE_URL",
+    base: `https://github.com/versity/versitygw/releases/download/v${objectStoreVersion}`,
+  },
+  prometheus: {
+    archive: `prometheus-${prometheusVersion}.linux-amd64.tar.gz`,
+    sums: "sha256sums.txt",
+    variable: "ENGINEROOM_PROMETHEUS_URL",
+    base: `https://github.com/prometheus/prometheus/releases/download/v${prometheusVersion}`,
+  },
 } as const satisfies Readonly<Record<string, Release>>;
 
 /** What an unreachable host may cost, all its answers together. */
@@ -74,6 +93,17 @@ export function downloadDockerPlugin(root: string, options: DownloadOptions): Pr
 /** Downloads, checks and unpacks Ollama below `root`: `bin/` and `lib/`. */
 export function downloadOllama(root: string, options: DownloadOptions): Promise<void> {
   return downloadReleases(options, [{ release: releases.ollama, dir: root, tarOptions: [] }]);
+}
+
+/** Downloads and checks an archive with one directory in it, and unpacks a program of that directory in `root`. */
+export function downloadProgram(
+  root: string,
+  release: Release,
+  program: string,
+  options: DownloadOptions,
+): Promise<void> {
+  const tarOptions = ["--strip-components=1", "--wildcards", `*/${program}`];
+  return downloadReleases(options, [{ release, dir: root, tarOptions }]);
 }
 
 interface Download {

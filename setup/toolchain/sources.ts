@@ -1,7 +1,13 @@
 import { createHash } from "node:crypto";
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { commandVersion, dockerVersion, ollamaVersion, pulumiVersion } from "#setup/toolchain/versions.ts";
+import {
+  commandVersion,
+  dockerVersion,
+  objectStoreVersion,
+  ollamaVersion,
+  pulumiVersion,
+} from "#setup/toolchain/versions.ts";
 
 const root = import.meta.dirname;
 
@@ -10,6 +16,7 @@ export const cliModule = join(root, "cli");
 export const commandModule = join(root, "command");
 export const dockerModule = join(root, "docker");
 export const ollamaModule = join(root, "ollama");
+export const objectStoreModule = join(root, "object-store");
 export const dynamicScripts = join(root, "dynamic");
 
 /** 12 hex digits that change whenever another toolchain would be built. */
@@ -37,6 +44,11 @@ const v3 = ["avx2", "bmi1", "bmi2", "f16c", "fma", "movbe"];
 export function processorLevel(): "x86-64" | "x86-64-v3" {
   const flags = /^flags\s*:(.*)$/m.exec(readFileSync("/proc/cpuinfo", "utf8"))?.[1]?.trim().split(" ") ?? [];
   return v3.every((flag) => flags.includes(flag)) ? "x86-64-v3" : "x86-64";
+}
+
+/** The same for versitygw. */
+export function objectStoreKey(): string {
+  return keyOf(objectStoreVersion, ["object-store/*"]);
 }
 
 function keyOf(versions: string, patterns: readonly string[]): string {

@@ -15,6 +15,11 @@ export const dockerFix = `pulumi plugin install resource docker v${dockerVersion
 /** Later ones run models in a llama-server beside them, which Go alone does not build. */
 export const ollamaVersion = "0.17.4";
 
+/** versitygw, an S3 server that keeps objects as files. */
+export const objectStoreVersion = "1.8.0";
+
+export const prometheusVersion = "3.14.0";
+
 const pins = {
   "@pulumi/pulumi": pulumiVersion,
   "@pulumi/command": commandVersion,

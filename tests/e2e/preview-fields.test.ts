@@ -34,7 +34,7 @@ const BY_DEFAULT = [
 const wanted = process.env["ENGINEROOM_TEST_FIELDS"] ?? BY_DEFAULT.join(",");
 
 /** What the kinds listen on by default. */
-const DEFAULT_PORTS = [5432, 6379, 8081, 11434, 8000, 3000, 8080];
+const DEFAULT_PORTS = [5432, 6379, 8081, 11434, 8000, 3000, 8080, 1883, 9000, 9090];
 
 /** Names only: the values are known when the stack's directory is. */
 const rows = allFields({ ports: [] } as unknown as Ground);

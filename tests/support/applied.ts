@@ -133,8 +133,13 @@ export async function appliedStack(sections: Sections): Promise<AppliedStack> {
     stop: async (service) => {
       const id = containers.get(service);
       containers.delete(service);
-      if (id === undefined) await run("service", "stop", planText(hostPlan(service)));
-      else await removeContainer(id);
+      if (id === undefined) {
+        await run("service", "stop", planText(hostPlan(service)));
+        return;
+      }
+      const t = String(spec(service).stopGraceSeconds);
+      await askEngine(host, { method: "POST", path: `/containers/${id}/stop`, query: { t } });
+      await removeContainer(id);
     },
     log: async (service) => {
       const id = containers.get(service);

@@ -35,6 +35,9 @@ const HAS_FILES: ReadonlySet<ServiceName> = new Set([
   "migrate",
   "api",
   "worker",
+  "bus",
+  "store",
+  "metrics",
   "tasks",
   "beat",
   "later",
@@ -52,8 +55,11 @@ const followersOf: Readonly<Record<ServiceName, readonly string[]>> = {
   chat: up("api", "worker"),
   llm: [],
   migrate: [],
-  api: [...taken("edge"), ...up("tick")],
+  api: [...taken("edge"), ...up("tick"), ...whole("metrics")],
   site: taken("edge"),
+  bus: [],
+  store: [],
+  metrics: [],
   worker: [],
   tasks: [],
   beat: [],
@@ -239,6 +245,38 @@ export const containedFields = (ground: Ground): Readonly<Record<ServiceName, Ro
     command: to(["python", "-m", "jobs.poller", "other"], ...up("poller")),
     queue: to("transcribe@cpu", ...up("poller")),
   },
+  bus: {
+    ...common("bus", "db", "INT"),
+    in: onHost("bus", "bus-process", "volume-test-bus"),
+    enabled: to(false, ...whole("bus"), "bus-password", "volume-test-bus", "containers"),
+    port: to(ground.ports[1], ...whole("bus")),
+    webSocketPort: to(ground.ports[1], ...whole("bus")),
+    user: to("other", ...whole("bus")),
+    password: to("${secret.token}", ...whole("bus"), "bus-password"),
+    ...data("bus"),
+  },
+  store: {
+    ...common("store", "db", "INT"),
+    in: onHost("store", "store-process", "volume-test-store"),
+    enabled: to(false, ...whole("store"), "store-secretKey", "volume-test-store", "containers"),
+    port: to(ground.ports[1], ...up("store")),
+    buckets: to(["lab", "other"], ...up("store")),
+    accessKey: to("other", ...up("store")),
+    secretKey: to("${secret.token}", ...whole("store"), "store-secretKey"),
+    region: to("eu-west-1", ...up("store")),
+    ...data("store"),
+  },
+  metrics: {
+    ...common("metrics", "db", "INT"),
+    in: onHost("metrics", "metrics-process", "volume-test-metrics"),
+    enabled: to(false, ...whole("metrics"), "volume-test-metrics", "containers"),
+    port: to(ground.ports[1], ...whole("metrics")),
+    targets: to(added({ chat: "${chat.url}/metrics" }), ...whole("metrics")),
+    interval: to("30s", ...whole("metrics")),
+    retention: to("1d", ...up("metrics")),
+    retentionSize: to("1GiB", ...up("metrics")),
+    ...data("metrics"),
+  },
   site: {
     ...common("site", "db", "INT"),
     in: onHost(
@@ -274,12 +312,16 @@ export const containedFields = (ground: Ground): Readonly<Record<ServiceName, Ro
 
 const everyContainer = up(
   ...["db", "broker", "chat", "llm", "migrate", "api", "worker", "tasks", "beat", "later", "poller"],
-  ...["site", "edge", "tick"],
+  ...["site", "edge", "tick", "bus", "store", "metrics"],
 );
 
 export const containedSettings = (ground: Ground): Rows => ({
   in: { value: "host", changes: [], refused: "STACK_PLACE" },
-  data: to("disposable", "db-ready", "broker-ready", "beat-ready", ...sent),
+  data: to(
+    "disposable",
+    ...["db-ready", "broker-ready", "beat-ready", "bus-ready", "store-ready", "metrics-ready"],
+    ...sent,
+  ),
   networkName: to("other", "network", ...everyContainer),
   subnet: to("10.77.1.0/24", "network", ...everyContainer),
   // Another owner has other places, names and labels; only what is made of content stays.
@@ -288,10 +330,15 @@ export const containedSettings = (ground: Ground): Rows => ({
     ...everyContainer,
     ...[...HAS_FILES].map((service) => `${service}-files`),
     ...["network", "containers", "volume-test-db", "volume-test-broker", "volume-test-llm"],
+    ...["volume-test-bus", "volume-test-store", "volume-test-metrics"],
     ...["volume-test-beat", "image-examples/apps/api", "image-examples/apps/worker", "image-examples/apps/web"],
   ),
   // Inside of the network nobody sees it; tick has its port from the file.
-  portOffset: to(ground.portOffset + 500, ...up("db", "broker", "chat", "llm", "api", "site", "edge"), ...AT_BROKER),
+  portOffset: to(
+    ground.portOffset + 500,
+    ...up("db", "broker", "chat", "llm", "api", "bus", "store", "metrics", "site", "edge"),
+    ...AT_BROKER,
+  ),
   modelsDir: to(ground.otherModelsDir, "chat-model", ...up("chat"), ...sent),
 });
 

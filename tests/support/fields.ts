@@ -46,8 +46,11 @@ const followersOf = {
   chat: up("api", "worker"),
   llm: [],
   migrate: up("api", "worker"),
-  api: up("edge", "tick"),
+  api: up("edge", "tick", "metrics"),
   site: up("edge"),
+  bus: [],
+  store: [],
+  metrics: [],
   worker: [],
   tasks: [],
   beat: [],
@@ -243,6 +246,37 @@ export const serviceFields = (ground: Ground): Readonly<Record<ServiceName, Rows
     in: contained("poller", "poller-process", "poller-files", ...RELAY, ...image("examples/apps/worker")),
     ...application,
   },
+  bus: {
+    ...common("bus", "db", "INT"),
+    enabled: to(false, ...up("bus"), "bus-password"),
+    port: to(ground.ports[1], ...up("bus")),
+    webSocketPort: to(ground.ports[1], ...up("bus")),
+    user: to("other", ...up("bus")),
+    password: to("${secret.token}", ...up("bus"), "bus-password"),
+    in: contained("bus", "bus-process", "bus-files", "volume-test-bus"),
+    ...data("bus"),
+  },
+  store: {
+    ...common("store", "db", "INT"),
+    enabled: to(false, ...up("store"), "store-secretKey"),
+    port: to(ground.ports[1], ...up("store")),
+    buckets: to(["lab", "other"], ...up("store")),
+    accessKey: to("other", ...up("store")),
+    secretKey: to("${secret.token}", ...up("store"), "store-secretKey"),
+    region: to("eu-west-1", ...up("store")),
+    in: contained("store", "store-process", "store-files", "volume-test-store"),
+    ...data("store"),
+  },
+  metrics: {
+    ...common("metrics", "db", "INT"),
+    port: to(ground.ports[1], ...up("metrics")),
+    targets: to(added({ chat: "${chat.url}/metrics" }), ...up("metrics")),
+    interval: to("30s", ...up("metrics")),
+    retention: to("1d", ...up("metrics")),
+    retentionSize: to("1GiB", ...up("metrics")),
+    in: contained("metrics", "metrics-process", "metrics-files", ...RELAY, "volume-test-metrics"),
+    ...data("metrics"),
+  },
   site: {
     ...common("site", "db", "INT"),
     enabled: to(false, ...up("site"), "build-examples/apps/web", ...followersOf.site),
@@ -273,6 +307,7 @@ export const serviceFields = (ground: Ground): Readonly<Record<ServiceName, Rows
 
 const everyService = up(
   ...["db", "broker", "chat", "llm", "api", "worker", "tasks", "beat", "later", "poller", "site", "edge", "tick"],
+  ...["bus", "store", "metrics"],
 );
 
 /** It is sent anew, and what it does proven again. */
@@ -280,7 +315,7 @@ export const sent = [LLM_MODEL, "llm-ready"];
 
 export const settingsFields = (ground: Ground): Rows => ({
   in: { value: "container", changes: [], refused: "IMAGE_UNNAMED" },
-  data: to("disposable", ...up("db", "broker", "llm", "beat")),
+  data: to("disposable", ...up("db", "broker", "llm", "beat", "bus", "store", "metrics")),
   // Nothing of this stack is in a container.
   networkName: to("other"),
   subnet: to("10.77.1.0/24"),

@@ -20,6 +20,14 @@ export const tools: Tools = {
   redis: { path: "/opt/valkey/valkey-server", version: "8.1.8", source: "packages" },
   nginx: { path: "/opt/nginx/nginx", version: "1.31.3", source: "packages" },
   "llama-server": { path: "/opt/llama/llama-server", version: "1", source: "packages" },
+  mqtt: {
+    path: "/opt/mosquitto/mosquitto",
+    version: "2.0.11",
+    source: "packages",
+    env: { LD_LIBRARY_PATH: "/opt/mosquitto/lib" },
+  },
+  "object-store": { path: "/opt/versitygw/versitygw", version: "1.8.0", source: "packages" },
+  prometheus: { path: "/opt/prometheus/prometheus", version: "3.14.0", source: "official" },
   ollama: { path: "/opt/ollama/bin/ollama", version: "0.17.4", source: "packages" },
 };
 
@@ -43,6 +51,9 @@ export const context: LoadContext = {
       nginx: "nginx:1",
       "llama-server": "llama:1",
       ollama: "ollama:0",
+      mqtt: "mosquitto:2",
+      "object-store": "versitygw:1",
+      prometheus: "prometheus:3",
       python: "python:3",
       node: "node:24",
     },

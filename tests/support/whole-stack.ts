@@ -84,6 +84,9 @@ export const wholeStack = (ground: Ground) =>
         ready: { command: ["python", "-m", "jobs.poller", "${self.queue}", "--check"] },
         env: { REDIS_URL: "${broker.url?}" },
       },
+      bus: { kind: "mqtt" },
+      store: { kind: "object-store", buckets: ["lab"] },
+      metrics: { kind: "prometheus", targets: { api: "${api.url?}/metrics" } },
       site: { kind: "frontend", build: ground.pages },
       edge: { kind: "nginx", routes: { "/": "${site.url?}", "/api/": "${api.url?}" } },
       tick: {

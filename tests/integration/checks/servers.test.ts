@@ -212,6 +212,16 @@ describe("every probe", () => {
     { kind: "redis", host, port, policy: "noeviction" },
     { kind: "llama-server", url: `http://${host}:${port}`, alias: "a", contextSize: 1 },
     { kind: "dramatiq-worker", host, port, processes: 1, namespace: "dramatiq" },
+    {
+      kind: "object-store",
+      url: `http://${host}:${port}`,
+      region: "us-east-1",
+      accessKey: "app",
+      secretKeyFile: "/proc/sys/kernel/ostype",
+      buckets: ["lab"],
+    },
+    { kind: "mqtt", host, port, user: "app" },
+    { kind: "prometheus", url: `http://${host}:${port}` },
   ];
 
   it("waits for a server that accepts and never answers, and names it", async () => {

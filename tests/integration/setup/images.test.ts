@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { askEngine, followEngine } from "#setup/docker-api.ts";
-import { commonImages, imageNames, readImages, type ImageName, type Images } from "#setup/image-references.ts";
+import { imageNames, readImages, type ImageName, type Images } from "#setup/image-references.ts";
 import { setUpImages } from "#setup/images.ts";
 import { removeOldStandIns } from "#setup/images/build.ts";
 import { inspectImage } from "#setup/images/engine.ts";
@@ -19,7 +19,7 @@ import { Places, projectDir } from "./support.ts";
 const { cacheDir } = hostPlaces(process.env, process.getuid?.() ?? 0);
 const options = { install: true, projectDir, env: process.env, report: (line: string) => console.error(line) };
 // The stand-in of ollama takes the same build as Ollama itself.
-const wanted = noOllama === undefined ? imageNames : commonImages;
+const wanted = imageNames.filter((name) => name !== "ollama" || noOllama === undefined);
 let images: Images;
 
 describeWithDocker("images", () => {
@@ -152,6 +152,53 @@ describeWithDocker("images", () => {
       npm install --offline --silent; npm run --silent build; npx --version >/dev/null`;
     const { code, output } = await run({ image: reference("node"), command: shell(script), user: "10001:10001" });
     expect(output).toMatch(/^24\.\d+\.\d+$/);
+    expect(code).toBe(0);
+  });
+
+  it("object-store opens a new volume, as any user", async () => {
+    const script = `
+      versitygw --version | head -n 1
+      mkdir -p /var/tmp/objects/lab
+      versitygw --port 127.0.0.1:9000 --access a --secret b posix /var/tmp/objects >/tmp/log 2>&1 &
+      until grep -q 127.0.0.1:9000 /tmp/log; do sleep 0.1; kill -0 $! || { cat /tmp/log; exit 1; }; done
+      kill $!; wait $! || true`;
+    const volume = await makeVolume(`engineroom-test-store-${process.pid}`);
+    const mounts = { [volume]: "/var/tmp" };
+    const command = shell(script);
+    const { code, output } = await run({ image: reference("object-store"), command, user: "10001:10001", mounts });
+    expect(output).toMatch(/^Version *: v1\.8\.\d+$/);
+    expect(code).toBe(0);
+  });
+
+  it("mqtt keeps its data on a new volume as 1883, and knows WebSockets", async () => {
+    const script = `
+      printf "listener 1883 127.0.0.1\\nlistener 9001 127.0.0.1\\nprotocol websockets\\nsocket_domain ipv4\\npersistence true\\npersistence_location /mosquitto/data/\\nlog_dest stderr\\n" >/tmp/conf
+      cp /tmp/conf /tmp/copy
+      mosquitto -c /tmp/copy 2>/tmp/log &
+      until grep -q running /tmp/log; do sleep 0.1; kill -0 $! || { cat /tmp/log; exit 1; }; done
+      kill $!; wait $!; grep -o "Opening websockets listen socket" /tmp/log; ls /mosquitto/data`;
+    const volume = await makeVolume(`engineroom-test-mqtt-${process.pid}`);
+    const mounts = { [volume]: "/mosquitto/data" };
+    const { code, output } = await run({ image: reference("mqtt"), command: shell(script), user: "1883:1883", mounts });
+    expect(output).toBe("Opening websockets listen socket\nmosquitto.db");
+    expect(code).toBe(0);
+  });
+
+  it("prometheus keeps its data on a new volume as 65534", async () => {
+    const script = `
+      echo "{}" >/tmp/prometheus.yml
+      prometheus --config.file=/tmp/prometheus.yml --storage.tsdb.path=/prometheus --web.listen-address=127.0.0.1:9090 2>/tmp/log &
+      until grep -q "ready to receive web requests" /tmp/log; do sleep 0.1; kill -0 $! || { cat /tmp/log; exit 1; }; done
+      kill $!; wait $!; ls -d /prometheus/wal`;
+    const volume = await makeVolume(`engineroom-test-prometheus-${process.pid}`);
+    const mounts = { [volume]: "/prometheus" };
+    const { code, output } = await run({
+      image: reference("prometheus"),
+      command: shell(script),
+      user: "65534:65534",
+      mounts,
+    });
+    expect(output).toBe("/prometheus/wal");
     expect(code).toBe(0);
   });
 

@@ -46,13 +46,17 @@ it("registers exactly these", () =>
     [
       ` / ${COMMAND} containers`,
       ` / ${COMMAND} network`,
-      ...["db", "broker", "llm", "beat"].map((service) => ` / docker:index/volume:Volume volume-test-${service}`),
+      ...["db", "broker", "llm", "beat", "bus", "store", "metrics"].map(
+        (service) => ` / docker:index/volume:Volume volume-test-${service}`,
+      ),
       ...["app", "pages"].flatMap((directory) => [
         ` / ${COMMAND} image-${directory}-context`,
         ` / docker:index/remoteImage:RemoteImage image-${directory}`,
       ]),
       ` / ${dynamic("GeneratedSecret")} db-password`,
       ` / ${dynamic("GeneratedSecret")} broker-password`,
+      ` / ${dynamic("GeneratedSecret")} bus-password`,
+      ` / ${dynamic("GeneratedSecret")} store-secretKey`,
       ...world.plan.services.flatMap(({ name, kind }) => [
         ` / engineroom:service:${catalog[kind]?.className ?? ""} ${name}`,
         ...(world.containerSpecs.get(name)?.files ? [`${name} / ${COMMAND} ${name}-files`] : []),

@@ -32,6 +32,8 @@ it("registers exactly these", () =>
       ` / ${COMMAND} build-pages`,
       ` / ${dynamic("GeneratedSecret")} db-password`,
       ` / ${dynamic("GeneratedSecret")} broker-password`,
+      ` / ${dynamic("GeneratedSecret")} bus-password`,
+      ` / ${dynamic("GeneratedSecret")} store-secretKey`,
       ...world.plan.services.flatMap(({ name, kind, run }) => [
         ` / engineroom:service:${catalog[kind]?.className ?? ""} ${name}`,
         `${name} / ${COMMAND} ${name}-${run === "job" ? "run" : "process"}`,
@@ -95,6 +97,7 @@ describe("secrets", () => {
 
   it("that are made are marked as such in the state", () =>
     expect(all("-password").map(({ additionalSecretOutputs }) => additionalSecretOutputs)).toEqual([
+      ["value"],
       ["value"],
       ["value"],
     ]));
@@ -194,6 +197,12 @@ it("gives out what is no secret", () =>
     llm: { host: "127.0.0.1", port: "11534", url: "http://127.0.0.1:11534" },
     api: { host: "127.0.0.1", port: "8100", url: "http://127.0.0.1:8100", listen: "127.0.0.1" },
     poller: { queue: "transcribe@gpu" },
+    bus: { host: "127.0.0.1", port: "1983", user: "app" },
+    store: {
+      ...{ host: "127.0.0.1", port: "9100", url: "http://127.0.0.1:9100" },
+      ...{ region: "us-east-1", accessKey: "app" },
+    },
+    metrics: { host: "127.0.0.1", port: "9190", url: "http://127.0.0.1:9190" },
     site: { host: "127.0.0.1", port: "3100", url: "http://127.0.0.1:3100" },
     edge: { host: "127.0.0.1", port: "8180", url: "http://127.0.0.1:8180" },
     tick: { host: "127.0.0.1", port: "7000", url: "http://127.0.0.1:7000", listen: "127.0.0.1" },
