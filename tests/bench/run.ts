@@ -3,18 +3,18 @@ import { checkout } from "../support/checkout.ts";
 import { sweep } from "../support/sweep.ts";
 import type { Probe } from "./context.ts";
 import { machine } from "./machine.ts";
-import { compose } from "./probes/compose.ts";
+import { compose, composeMany } from "./probes/compose.ts";
 import { handover } from "./probes/handover.ts";
 import { memory } from "./probes/memory.ts";
 import { preview } from "./probes/preview.ts";
 import { warmUp } from "./probes/warm-up.ts";
 import { jsonReport, textReport, type ProbeReport } from "./report.ts";
 
-const probes: readonly Probe[] = [warmUp, handover, preview, memory, compose];
+const probes: readonly Probe[] = [warmUp, handover, preview, memory, compose, composeMany];
 
 const USAGE = `npm run bench -- [--only NAME]... [--runs N] [--json]
 Measures this working tree, in places of its own; needs what ./engineroom setup makes.
-${probes.map(({ name, summary }) => `  ${name.padEnd(10)}${summary}`).join("\n")}
+${probes.map(({ name, summary }) => `  ${name.padEnd(12)}${summary}`).join("\n")}
 `;
 
 interface Options {
@@ -59,6 +59,14 @@ async function main({ chosen, runs, json }: Options): Promise<void> {
   process.stdout.write(json ? jsonReport(machines, reports) : textReport(machines, reports));
 }
 
+/** What failed first, and then what failed when it was taken down. */
+const words = (error: unknown): string =>
+  error instanceof SuppressedError
+    ? `${words(error.suppressed)}\nand then: ${words(error.error)}`
+    : error instanceof Error
+      ? error.message
+      : String(error);
+
 const wanted = options();
 if (wanted === undefined) {
   process.stderr.write(USAGE);
@@ -67,7 +75,7 @@ if (wanted === undefined) {
   try {
     await main(wanted);
   } catch (error) {
-    process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.stderr.write(`bench: ${words(error)}\n`);
     process.exitCode = stop.signal.aborted ? 130 : 1;
   }
 }

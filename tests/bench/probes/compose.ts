@@ -9,10 +9,18 @@ import { median, type Figure, type Findings } from "../figure.ts";
 
 const PLAIN = 60;
 
+const measures = `containers against docker compose ${COMPOSE_VERSION}: up, no-op up, preview, status, down`;
+
 export const compose: Probe = {
   name: "compose",
-  summary: `containers against docker compose ${COMPOSE_VERSION}: up, no-op up, preview, status, down`,
-  run,
+  summary: `${measures}; the whole chain`,
+  run: (bench) => run(bench, chain),
+};
+
+export const composeMany: Probe = {
+  name: "compose-many",
+  summary: `the same of ${PLAIN} containers that do nothing`,
+  run: (bench) => run(bench, many),
 };
 
 /** In this order on each side. */
@@ -29,33 +37,42 @@ interface Case {
   readonly intervals: readonly string[];
   /** Part of compose's time that each step may take. */
   readonly goals: Readonly<Partial<Record<Step, number>>>;
+  readonly note: string;
 }
 
-async function run(bench: Bench): Promise<Findings> {
+const chain = async (): Promise<Case> => ({
+  name: "whole chain",
+  ours: (await localChain("container")).sections,
+  theirs: (await localChain("container")).sections,
+  intervals: ["1s", "500ms"],
+  goals: { up: 0.8 },
+  note: "compose's health checks do the unit of work of our own checks inside the containers, by bash (tests/bench/compose/health.sh)",
+});
+
+const many = (): Promise<Case> =>
+  Promise.resolve({
+    name: `${PLAIN} containers`,
+    ours: sleepers(),
+    theirs: sleepers(),
+    intervals: ["1s"],
+    goals: { up: 1, down: 1 },
+    note: "without a health check compose waits until each runs, we until each has run for 1 s",
+  });
+
+async function run(bench: Bench, make: () => Promise<Case>): Promise<Findings> {
   const without = await noEngine();
   if (without !== undefined) return { figures: [], notes: [`not measured: ${without}`] };
   const program = await buildCompose(bench.say, bench.signal);
-  const cases: readonly Case[] = [
-    {
-      name: "whole chain",
-      ours: (await localChain("container")).sections,
-      theirs: (await localChain("container")).sections,
-      intervals: ["1s", "500ms"],
-      goals: { up: 0.8 },
-    },
-    { name: `${PLAIN} containers`, ours: sleepers(), theirs: sleepers(), intervals: ["1s"], goals: { up: 1, down: 1 } },
-  ];
-  const found: Findings[] = [];
-  for (const one of cases) found.push(await measure(bench, program, one));
+  const one = await make();
+  const { figures, notes } = await measure(bench, program, one);
   return {
-    figures: found.flatMap(({ figures }) => figures),
+    figures,
     notes: [
       "the compose file is made from our own plan: same images, users, limits, mounts, networks, order; files that up writes are there beforehand for compose",
-      "compose's health checks do the unit of work of our own checks inside the containers, by bash (tests/bench/compose/health.sh)",
       "each: up from nothing, no-op up, preview (compose: --dry-run up), status (compose: ps), down with data, without images",
-      `${PLAIN} containers: sleep; compose has no health check there and waits until each runs, we until each has run for 1 s`,
       "CPU: of the command and what it starts, without the engine's own",
-      ...found.flatMap(({ notes }) => notes),
+      one.note,
+      ...notes,
     ],
   };
 }
