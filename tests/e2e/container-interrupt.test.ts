@@ -3,14 +3,14 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { checkout, type Checkout } from "../support/checkout.ts";
 import { describeWithDocker } from "../support/docker.ts";
-import { engineroom, start } from "../support/driver.ts";
+import { engineroom, start, type Running } from "../support/driver.ts";
 import { engine, NOTHING } from "../support/engine.ts";
 import { exported } from "../support/exported.ts";
 import { foreignersStayUntouched } from "../support/foreign.ts";
 import { imageOf, programsIn } from "../support/light.ts";
 import { freePort } from "../support/ports.ts";
 import { allProcesses, isAlive, processesWith, signal, type Process } from "../support/processes.ts";
-import { testStack, type TestStack } from "../support/test-stack.ts";
+import { testStack, type Ended, type TestStack } from "../support/test-stack.ts";
 import { until } from "../support/until.ts";
 
 /** The issue's own bound. */
@@ -59,10 +59,7 @@ describeWithDocker("an up of containers that is cut short", () => {
   async function nextUpCompletes(): Promise<string> {
     build("fast");
     await using up = await start(engineroom, stack, "up");
-    let isOver = false;
-    const ended = up.ended.finally(() => (isOver = true));
-    await until("the next up to end", async () => isOver || (await letGo(stack)), 120_000);
-    const { exitCode, output } = await ended;
+    const { exitCode, output } = await endOf(up, () => letGo(stack));
     expect(exitCode, output).toBe(0);
     const again = await engineroom.run(stack, "preview", "--expect-no-changes");
     expect(again.exitCode, again.output).toBe(0);
@@ -87,7 +84,7 @@ describeWithDocker("an up of containers that is cut short", () => {
     );
     const began = performance.now();
     up.interrupt();
-    const { exitCode, output } = await up.ended;
+    const { exitCode, output } = await endOf(up);
     expect((performance.now() - began) / 1000).toBeLessThan(CTRL_C_SECONDS);
     expect(exitCode, output).toBe(130);
     await until("every part of the command to end", () => commandsOf(clone).length === 0, 5000);
@@ -104,7 +101,7 @@ describeWithDocker("an up of containers that is cut short", () => {
     await until("the first container", async () => (await stack.holdings()).containers.length > 0, 60_000);
     const [pulumi] = commandsOf(clone).filter(({ argv }) => /^(\S*\/)?pulumi up /.test(argv));
     signal(pulumi!, "SIGKILL");
-    expect((await up.ended).exitCode).toBe(1);
+    expect((await endOf(up)).exitCode).toBe(1);
     await until("plugins and language host to end", () => commandsOf(clone).length === 0, 5000);
 
     const { resources, pending_operations: pending } = await exported(stack);
@@ -120,8 +117,26 @@ describeWithDocker("an up of containers that is cut short", () => {
   });
 });
 
-/** Lets every container that waits go on; never says that it is done. */
-async function letGo(stack: TestStack): Promise<false> {
+/** Waits for a command's end, and says what it said where that does not come. */
+async function endOf(up: Running, meanwhile: () => Promise<void> = () => Promise.resolve()): Promise<Ended> {
+  let ended: Ended | undefined;
+  void up.ended.then((end) => (ended = end));
+  try {
+    return await until(
+      "the command to end",
+      async () => {
+        await meanwhile();
+        return ended;
+      },
+      120_000,
+    );
+  } catch (error) {
+    throw new Error(up.output(), { cause: error });
+  }
+}
+
+/** Lets every container that waits go on. */
+async function letGo(stack: TestStack): Promise<void> {
   const running = Object.values(await stack.containers()).filter(({ State }) => State.Status === "running");
   await Promise.allSettled(
     running.map(async ({ Id }) => {
@@ -130,7 +145,6 @@ async function letGo(stack: TestStack): Promise<false> {
       await engine({ method: "POST", path: `/exec/${exec.Id}/start`, json: { Detach: true } });
     }),
   );
-  return false;
 }
 
 const builds = (): readonly Process[] => allProcesses().filter(({ argv }) => argv === SLEEP);
