@@ -51,9 +51,12 @@ export async function probeCeleryWorker(
   const consumers = consumersIn(evidence.clients);
   const isAsked = check.heartbeat && consumingProcesses(consumers, evidence.connections, check.worker) > 0;
   if (!isAsked) return judgeCeleryWorker(check, evidence);
+  const isQuietNow = isQuiet(ownConsumers(check, consumers, evidence));
   const isEnough = ({ pid, active }: Heartbeat): boolean =>
-    isOwn(pid, evidence.tree) && (active !== undefined || !isQuiet(ownConsumers(check, consumers, evidence)));
-  const heard = await listenForHeartbeats(check, consumers, signal, isEnough);
+    isOwn(pid, evidence.tree) && (active !== undefined || !isQuietNow);
+  const heard = await heartbeatsOf({ place: check, consumers, signal, nodename: check.nodename }, (all) =>
+    all.some(isEnough),
+  );
   return "outcome" in heard ? heard.outcome : judgeCeleryWorker(check, { ...evidence, heartbeats: heard.heartbeats });
 }
 
@@ -92,7 +95,7 @@ const consumersIn = (clients: Reply): readonly BrokerClient[] =>
   parseClients(typeof clients === "string" ? clients : "").filter(waitsForTask);
 
 /** It waits for a task, or did until it got one: of the commands on this connection that is the last. */
-export const waitsForTask = ({ command }: BrokerClient): boolean => command === "brpop" || command === "blpop";
+export const waitsForTask = ({ command }: BrokerClient): boolean => command === "brpop";
 
 /** Of a proxy's connections nobody knows which are whose. */
 const ownConsumers = (
@@ -110,39 +113,45 @@ const isOwn = (pid: number | undefined, tree: ReadonlyMap<number, number>): bool
 /** Every node's beats, as kombu publishes events on Redis: `/<database>.celeryev/<event>`. */
 const EVENTS = "*.celeryev/worker.heartbeat";
 
-/** Listens until a beat of this node is enough, and asks for it meanwhile. Nothing is stored on the broker. */
-async function listenForHeartbeats(
-  check: CeleryCheck,
-  consumers: readonly BrokerClient[],
-  signal: AbortSignal,
-  isEnough: (heartbeat: Heartbeat) => boolean,
+export interface Listening {
+  readonly place: Pick<CeleryCheck, "host" | "port" | "passwordFile">;
+  /** Connections that wait for tasks: whose nodes are asked. */
+  readonly consumers: readonly BrokerClient[];
+  readonly signal: AbortSignal;
+  /** Absent: all nodes. */
+  readonly nodename?: string;
+}
+
+/** Asks nodes for their heartbeats, and listens until those are enough or 3 s are over. Nothing is stored on the broker. */
+export async function heartbeatsOf(
+  { place, consumers, signal, nodename }: Listening,
+  isEnough: (heartbeats: readonly Heartbeat[]) => boolean,
 ): Promise<{ readonly heartbeats: readonly Heartbeat[] } | { readonly outcome: Outcome }> {
   const heartbeats: Heartbeat[] = [];
-  const limit = AbortSignal.timeout(LISTEN_MS);
-  const either = AbortSignal.any([signal, limit]);
+  const either = AbortSignal.any([signal, AbortSignal.timeout(LISTEN_MS)]);
   const commands = [...new Set(consumers.map(({ database }) => database))].map((database) =>
-    heartbeatRequest(database, check.nodename),
+    heartbeatRequest(database, nodename),
   );
-  const answer = await followRedis(check, either, [["PSUBSCRIBE", EVENTS]], (replies) => {
+  const answer = await followRedis(place, either, [["PSUBSCRIBE", EVENTS]], (replies) => {
     if (replies.length === 1) {
-      void askRedis(check, either, commands);
+      void askRedis(place, either, commands);
       return replies[0] instanceof RespError;
     }
     const heartbeat = parseHeartbeat(replies.at(-1) ?? null);
-    if (heartbeat?.nodename !== check.nodename) return false;
+    if (heartbeat === undefined || (nodename !== undefined && heartbeat.nodename !== nodename)) return false;
     heartbeats.push(heartbeat);
-    return isEnough(heartbeat);
+    return isEnough(heartbeats);
   });
   // It was listened to for as long as it should be.
   if (either.aborted) return { heartbeats };
   if ("outcome" in answer) return answer;
   const [refused] = answer.replies;
-  return refused instanceof RespError ? { outcome: judgeRespError(check, refused) } : { heartbeats };
+  return refused instanceof RespError ? { outcome: judgeRespError(place, refused) } : { heartbeats };
 }
 
 /** Celery's own remote control command; a node that does not take JSON leaves it, and beats all the same. */
-function heartbeatRequest(database: number, nodename: string): readonly string[] {
-  const body = { method: "heartbeat", arguments: {}, destination: [nodename] };
+function heartbeatRequest(database: number, nodename: string | undefined): readonly string[] {
+  const body = { method: "heartbeat", arguments: {}, ...(nodename !== undefined && { destination: [nodename] }) };
   const message = {
     body: Buffer.from(JSON.stringify(body)).toString("base64"),
     "content-encoding": "utf-8",

@@ -13,6 +13,8 @@ export interface ProcessIdentity {
 export interface ProcessStat {
   readonly pid: number;
   readonly parent: number;
+  /** Process group: the PID of its leader, also when that has ended. */
+  readonly group: number;
   readonly state: string;
   readonly startTime: number;
 }
@@ -61,7 +63,8 @@ export function treeOf(root: number, stats: readonly ProcessStat[]): readonly nu
 export const ownPids = (tree: readonly number[]): ReadonlyMap<number, number> =>
   new Map(tree.map((pid) => [innermostPid(pid), pid]));
 
-function innermostPid(pid: number): number {
+/** The PID under which a process knows itself. */
+export function innermostPid(pid: number): number {
   const [, numbers] = /^NSpid:\s*(.*)$/m.exec(statusOf(pid)) ?? [];
   return Number(numbers?.split("\t").at(-1) ?? pid);
 }
@@ -84,10 +87,10 @@ function statusOf(pid: number): string {
 /** The fields after the last `)`: the name before it may hold anything, also spaces and brackets. */
 export function parseStat(pid: number, text: string): ProcessStat | undefined {
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-  const [state, parent] = fields;
+  const [state, parent, group] = fields;
   const startTime = Number(fields[19]);
   if (state === undefined || parent === undefined || !Number.isSafeInteger(startTime)) return undefined;
-  return { pid, parent: Number(parent), state, startTime };
+  return { pid, parent: Number(parent), group: Number(group), state, startTime };
 }
 
 function readStat(pid: number): ProcessStat | undefined {

@@ -12,6 +12,7 @@ const commands: Readonly<Record<string, CommandEntry>> = {
   check: { summary: "have services do a unit of work each", load: () => import("#cli/check.ts") },
   logs: { summary: "print the last lines of services' logs", load: () => import("#cli/logs.ts") },
   plan: { summary: "print what the stack file comes to, secrets left out", load: () => import("#cli/plan.ts") },
+  workers: { summary: "show who takes work from the stack's brokers", load: () => import("#cli/workers.ts") },
   doctor: { summary: "look at everything that could be in the way", load: () => import("#cli/doctor.ts") },
   test: { summary: "run every check and test, and count them", load: () => import("#cli/test.ts") },
   setup: {

@@ -59,6 +59,7 @@ export interface KindPlan {
   readonly stopSignal?: ServicePlan["stopSignal"];
   readonly stopGraceMs?: number;
   readonly drains?: ServicePlan["drains"];
+  readonly consumes?: ServicePlan["consumes"];
   readonly claims?: readonly Claim[];
   readonly generates?: readonly string[];
   readonly dataIdFile?: string;

@@ -57,10 +57,14 @@ export function crashSeries(starts: readonly Start[], now: number): number {
   return times.length - 1 - pause;
 }
 
-export function readStartHistory(serviceHome: string): StartHistory {
-  const lines = readText(`${serviceHome}/starts.jsonl`)?.split("\n") ?? [];
-  return startHistory(lines.flatMap(recordsOf));
-}
+export const readStartHistory = (serviceHome: string): StartHistory => startHistory(readRecords(serviceHome));
+
+/** Every start that is on record, those before a later `up` too. */
+export const readStarts = (serviceHome: string): readonly Start[] =>
+  readRecords(serviceHome).filter((record) => "at" in record);
+
+const readRecords = (serviceHome: string): readonly StartRecord[] =>
+  (readText(`${serviceHome}/starts.jsonl`)?.split("\n") ?? []).flatMap(recordsOf);
 
 /** A line that is damaged counts as none. */
 function recordsOf(line: string): readonly StartRecord[] {

@@ -19,11 +19,14 @@ export function markedProcesses(projectId: string): readonly MarkedProcess[] {
   });
 }
 
-/** The command line, at most 100 characters of it. */
-export function commandOf(pid: number): string {
+/** The command line, at most so many characters of it. */
+export function commandOf(pid: number, limit = 100): string {
   const text = read(`/proc/${pid}/cmdline`).replaceAll("\0", " ").trim();
-  return text.length > 100 ? `${text.slice(0, 97)}...` : text;
+  return text.length > limit ? `${text.slice(0, limit - 3)}...` : text;
 }
+
+/** Owner and token that a process bears, as launch.py gives them: `<owner> <token>`. */
+export const instanceOf = (pid: number): string | undefined => valueOf(environmentOf(pid), "ENGINEROOM_INSTANCE");
 
 const environmentOf = (pid: number): readonly string[] => read(`/proc/${pid}/environ`).split("\0");
 

@@ -657,6 +657,7 @@ function completePlan(
     stopSignal: settings.stopSignal ?? plan.stopSignal ?? "TERM",
     stopGraceMs: settings.stopGrace ?? plan.stopGraceMs ?? 10_000,
     ...(plan.drains && { drains: true }),
+    ...(plan.consumes && { consumes: plan.consumes }),
     ...(memoryBytes !== undefined && { memoryBytes }),
     generates: plan.generates ?? [],
     ...(onHost

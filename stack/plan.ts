@@ -181,6 +181,7 @@ export interface ServicePlan {
    * for an order to die.
    */
   readonly drains?: true;
+  readonly consumes?: Consumption;
   /** Enforced on a container; watched on the host. */
   readonly memoryBytes?: number;
   /** Secrets that engineroom makes for this service, by name. */
@@ -204,6 +205,14 @@ export const modelFilesOf = ({ model, serves = [] }: Pick<ServicePlan, "model" |
   ...(model ? [model] : []),
   ...serves.flatMap(({ file }) => file ?? []),
 ];
+
+/** That a service takes its work from a broker of the stack. */
+export interface Consumption {
+  /** Service name. */
+  readonly broker: string;
+  /** Most processes of its own program that it has, those included which only wait for others. */
+  readonly processes: number;
+}
 
 /** A secret that the user brings. */
 export type UserSecret =

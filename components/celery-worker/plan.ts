@@ -40,6 +40,8 @@ function plan(settings: ResolvedSettings<Settings>, context: PlanContext): KindP
     // A running task may take this long; only then is it cut off.
     stopGraceMs: 60_000,
     drains: true,
+    // One that gives out the tasks, and those of the pool.
+    consumes: { broker: broker.name, processes: pool === "prefork" ? 1 + concurrency : 1 },
     claims: [
       {
         key: `celery node ${nodename} on ${broker.name}`,

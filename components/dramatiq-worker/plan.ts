@@ -27,6 +27,8 @@ function plan(settings: ResolvedSettings<Settings>, context: PlanContext): KindP
     // A running task may take this long; only then is it cut off and queued again.
     stopGraceMs: 60_000,
     drains: true,
+    // One that watches the others, and one more for what middleware runs beside them.
+    consumes: { broker: broker.name, processes: processes + 2 },
     container: { memoryBytes: processes * APPLICATION_MEMORY },
   };
 }

@@ -31,6 +31,8 @@ function plan(settings: ResolvedSettings<Settings>, context: PlanContext): KindP
     // A running job may take this long; only then is it cut off.
     stopGraceMs: 60_000,
     drains: true,
+    // Each has one process for itself, one for its job; one of them another for what is due later, and a pool its own.
+    consumes: { broker: broker.name, processes: 2 * workers + (workers > 1 ? 2 : settings.withScheduler ? 1 : 0) },
     // Each job runs in a process of its own.
     container: { memoryBytes: workers * APPLICATION_MEMORY },
   };

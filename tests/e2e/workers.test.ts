@@ -6,17 +6,16 @@ import { foreignersStayUntouched } from "../support/foreign.ts";
 import { freePort } from "../support/ports.ts";
 import { describeCases, itWhere, type Runtime } from "../support/runtimes.ts";
 import { runJobs } from "../support/servers.ts";
-import { passwordFile, testStack, type Sections, type TestStack } from "../support/test-stack.ts";
+import { passwordFile, testStack, type TestStack } from "../support/test-stack.ts";
 import { until } from "../support/until.ts";
+import { QUEUE, workerSections, type WorkerPlaces } from "../support/worker-stack.ts";
 
 // Every kind of worker with a real broker and the sample application: that each is proven, wherever the two are, and
 // that a task which runs when its worker is replaced comes to its end.
 
-interface Case {
-  /** Where an engine is needed, `container`. */
+/** Where an engine is needed, its runtime is `container`. */
+interface Case extends WorkerPlaces {
   readonly runtime: Runtime;
-  readonly broker: Runtime;
-  readonly workers: Runtime;
 }
 
 const cases: readonly Case[] = [
@@ -25,43 +24,6 @@ const cases: readonly Case[] = [
   { runtime: "container", broker: "host", workers: "container" },
   { runtime: "container", broker: "container", workers: "host" },
 ];
-
-const APP = "./examples/apps/worker";
-const QUEUE = "transcribe@gpu";
-
-/** @param more settings of each worker, by service. */
-const sections = ({ broker, workers }: Case, port: number, more: Readonly<Record<string, object>> = {}): Sections => ({
-  settings: { in: workers, data: "disposable" },
-  services: {
-    broker: { kind: "redis", in: broker, port },
-    tasks: {
-      kind: "celery-worker",
-      build: APP,
-      app: "jobs",
-      env: { CELERY_BROKER_URL: "${broker.url}" },
-      ...more["tasks"],
-    },
-    beat: { kind: "celery-beat", build: APP, app: "jobs", env: { CELERY_BROKER_URL: "${broker.url}" } },
-    later: { kind: "rq-worker", build: APP, env: { RQ_REDIS_URL: "${broker.url}" }, ...more["later"] },
-    acts: {
-      kind: "dramatiq-worker",
-      build: APP,
-      module: "jobs.dramatiq",
-      threads: 1,
-      env: { REDIS_URL: "${broker.url}" },
-      ...more["acts"],
-    },
-    poller: {
-      kind: "worker",
-      build: APP,
-      queue: QUEUE,
-      command: ["python", "-m", "jobs.poller", "${self.queue}"],
-      ready: { command: ["python", "-m", "jobs.poller", "${self.queue}", "--check"] },
-      env: { REDIS_URL: "${broker.url}" },
-      ...more["poller"],
-    },
-  },
-});
 
 foreignersStayUntouched();
 
@@ -73,7 +35,7 @@ describeCases(cases, "workers in: $workers, their broker in: $broker", (one) => 
   beforeAll(async () => {
     clone = checkout();
     port = await freePort();
-    stack = testStack(clone, "workers", sections(one, port));
+    stack = testStack(clone, "workers", workerSections(one, port));
     const up = await engineroom.run(stack, "up");
     expect(up.exitCode, up.output).toBe(0);
   });
@@ -134,7 +96,7 @@ describeCases(cases, "workers in: $workers, their broker in: $broker", (one) => 
 
     const before = await stack.running();
     stack.write(
-      sections(one, port, {
+      workerSections(one, port, {
         tasks: { loglevel: "debug" },
         later: { withScheduler: true },
         acts: { queues: ["default"] },

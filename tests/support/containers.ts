@@ -76,6 +76,9 @@ export interface StrangerOptions {
   readonly image: string;
   readonly command: readonly string[];
   readonly labels?: Readonly<Record<string, string>>;
+  /** `NAME=value` */
+  readonly env?: readonly string[];
+  readonly network?: string;
   /** Port of this host to port inside. */
   readonly ports?: Readonly<Record<number, number>>;
 }
@@ -86,7 +89,7 @@ export interface StrangerContainer extends AsyncDisposable {
 
 /** A container of somebody else, that runs until it is disposed of. */
 export async function startStrangerContainer(options: StrangerOptions): Promise<StrangerContainer> {
-  const { name, image, command, labels = {}, ports = {} } = options;
+  const { name, image, command, labels = {}, env = [], network, ports = {} } = options;
   const bindings = Object.entries(ports).map(
     ([outer, inner]) => [`${inner}/tcp`, [{ HostIp: "127.0.0.1", HostPort: outer }]] as const,
   );
@@ -98,8 +101,13 @@ export async function startStrangerContainer(options: StrangerOptions): Promise<
       Image: image,
       Cmd: command,
       Labels: { ...testLabels, ...labels },
+      Env: env,
       ExposedPorts: Object.fromEntries(bindings.map(([port]) => [port, {}])),
-      HostConfig: { Init: true, PortBindings: Object.fromEntries(bindings) },
+      HostConfig: {
+        Init: true,
+        PortBindings: Object.fromEntries(bindings),
+        ...(network !== undefined && { NetworkMode: network }),
+      },
     },
   });
   await askEngine(host, { method: "POST", path: `/containers/${id}/start` });

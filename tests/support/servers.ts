@@ -170,7 +170,7 @@ export async function startDramatiqWorker(
 export async function startJobs(
   broker: { readonly port: number; readonly password: string },
   argv: readonly string[],
-  options: { readonly database?: number } = {},
+  options: { readonly database?: number; readonly env?: Readonly<Record<string, string>> } = {},
 ): Promise<TestServer> {
   const { python, packages, app } = await jobs();
   const dir = await serviceDir("jobs");
@@ -182,7 +182,7 @@ export async function startJobs(
     dir,
     port: broker.port,
     argv: [python, "-m", ...argv],
-    env: { PYTHONPATH: `${packages}:${dir}`, ...Object.fromEntries(names.map((name) => [name, url])) },
+    env: { PYTHONPATH: `${packages}:${dir}`, ...Object.fromEntries(names.map((name) => [name, url])), ...options.env },
   });
 }
 

@@ -12,7 +12,7 @@ const statLine = (name: string, state = "S") =>
 
 describe("parseStat", () => {
   it.each(["sh", "a b", "a) R 1 (b", "(", ")"])("reads past the name %j", (name) => {
-    expect(parseStat(42, statLine(name))).toEqual({ pid: 42, parent: 7, state: "S", startTime: 123456 });
+    expect(parseStat(42, statLine(name))).toEqual({ pid: 42, parent: 7, group: 42, state: "S", startTime: 123456 });
   });
 
   it("gives nothing for what is no stat line", () => {
@@ -21,7 +21,7 @@ describe("parseStat", () => {
 });
 
 describe("treeOf", () => {
-  const process = (pid: number, parent: number, state = "S") => ({ pid, parent, state, startTime: 1 });
+  const process = (pid: number, parent: number, state = "S") => ({ pid, parent, group: 1, state, startTime: 1 });
 
   it("holds the root first, all below it and nothing else", () => {
     const stats = [process(1, 0), process(12, 11), process(10, 1), process(11, 10), process(20, 1), process(13, 10)];

@@ -47,6 +47,10 @@ it("has this plan", () =>
       "passwordFile": "STACK/services/broker/password",
       "port": 6379,
     },
+    "consumes": {
+      "broker": "broker",
+      "processes": 2,
+    },
     "cwd": "CACHE/builds/app-aaaaaaaaaaaa",
     "dataKept": true,
     "directories": [],
@@ -204,6 +208,7 @@ describe("a setting changes the plan", () => {
     expect(plan(settings)).toMatchObject({
       argv: ["celery", "-A", "src.core:app", "worker", "-n", "a@b", "-P", "threads", "-c", "4", "-l", "DEBUG"],
       check: { nodename: "a@b", heartbeat: true },
+      consumes: { processes: 1 },
     });
   });
 

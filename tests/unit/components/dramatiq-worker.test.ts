@@ -45,6 +45,10 @@ it("has this plan", () =>
       "port": 6379,
       "processes": 1,
     },
+    "consumes": {
+      "broker": "broker",
+      "processes": 3,
+    },
     "cwd": "CACHE/builds/app-aaaaaaaaaaaa",
     "dataKept": true,
     "directories": [],
@@ -93,7 +97,11 @@ describe("a setting changes the plan", () => {
     [
       "processes",
       { processes: 2 },
-      { argv: ["dramatiq", "app.tasks", "--processes", "2", "--threads", "8"], check: { processes: 2 } },
+      {
+        argv: ["dramatiq", "app.tasks", "--processes", "2", "--threads", "8"],
+        check: { processes: 2 },
+        consumes: { processes: 4 },
+      },
     ],
     ["threads", { threads: 1 }, { argv: ["dramatiq", "app.tasks", "--processes", "1", "--threads", "1"] }],
     ["module", { module: "app:broker" }, { argv: ["dramatiq", "app:broker", "--processes", "1", "--threads", "8"] }],

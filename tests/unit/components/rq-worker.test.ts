@@ -38,6 +38,10 @@ it("has this plan", () =>
       "port": 6379,
       "workers": 1,
     },
+    "consumes": {
+      "broker": "broker",
+      "processes": 2,
+    },
     "cwd": "CACHE/builds/app-aaaaaaaaaaaa",
     "dataKept": true,
     "directories": [],
@@ -163,8 +167,20 @@ describe("a setting changes the plan", () => {
   it.each<[string, object, object]>([
     ["queues", { queues: ["high", "low"] }, { argv: ["rq", "worker", "high", "low"] }],
     ["no queue", { queues: undefined }, { argv: ["rq", "worker", "default"] }],
-    ["withScheduler", { withScheduler: true }, { argv: ["rq", "worker", "--with-scheduler", "images"] }],
-    ["workers", { workers: 3 }, { argv: ["rq", "worker-pool", "--num-workers", "3", "images"], check: { workers: 3 } }],
+    [
+      "withScheduler",
+      { withScheduler: true },
+      { argv: ["rq", "worker", "--with-scheduler", "images"], consumes: { processes: 3 } },
+    ],
+    [
+      "workers",
+      { workers: 3 },
+      {
+        argv: ["rq", "worker-pool", "--num-workers", "3", "images"],
+        check: { workers: 3 },
+        consumes: { processes: 8 },
+      },
+    ],
     [
       "another database",
       { env: { RQ_REDIS_URL: "redis://:${broker.password}@${broker.host}:${broker.port}/3" } },
