@@ -100,7 +100,11 @@ export type Check =
   /** Its data is loaded, and it answered a query. */
   | { readonly kind: "prometheus"; readonly url: string }
   /** The port accepts a connection. */
-  | ({ readonly kind: "tcp" } & Endpoint)
+  | ({
+      readonly kind: "tcp";
+      /** False: the engine's proxy accepts in any case, and hangs up where nobody listens behind it. */
+      readonly isDirect?: false;
+    } & Endpoint)
   /** The program ends with exit code 0; it runs as the service does, where that is known. */
   | { readonly kind: "command"; readonly argv: readonly string[]; readonly cwd?: string }
   /** The process has stayed up for `seconds`: for programs that offer nothing to ask. */

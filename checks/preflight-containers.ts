@@ -3,6 +3,7 @@ import type { EngineSeen } from "#observe/docker.ts";
 import type { World } from "#observe/world.ts";
 import { readText } from "#observe/records.ts";
 import { findEngine, judgeEngine, lookHere } from "#setup/docker.ts";
+import { commonImages } from "#setup/image-references.ts";
 import type { Problem } from "#stack/problems.ts";
 import { overlaps, routesIn, type Subnet } from "#checks/subnets.ts";
 
@@ -116,7 +117,7 @@ function imageProblems({ plan }: World, engine: EngineSeen): readonly Problem[] 
       where: `image ${name}`,
       expected: `the engine to have ${reference}`,
       got: "no such image",
-      fix: "./engineroom setup --docker",
+      fix: commonImages.some((common) => common === name) ? "./engineroom setup --docker" : "./engineroom up gets it",
     }));
 }
 

@@ -43,11 +43,20 @@ function block(head: string, lines: Lines): string {
   return `${head}\n${shown.join("")}`;
 }
 
+const commandLine = (argv: readonly string[]): string => argv.map(shellWord).join(" ");
+
 function serviceBlock(service: PrintablePlan): string {
   const { build, model, check, memoryBytes, needs, required, container } = service;
   const isJob = service.run === "job";
   return block(`${service.name} (${service.kind}, ${service.in}${required ? "" : ", not required"})`, [
-    ["runs", [service.argv.map(shellWord).join(" ")]],
+    [
+      "runs",
+      [
+        service.argv.length > 0
+          ? commandLine(service.argv)
+          : `what its image says${container?.args ? `, with ${commandLine(container.args)}` : ""}`,
+      ],
+    ],
     ["in", [container ? (container.workingDir ?? undefined) : service.cwd]],
     ["container", [container && `${container.name}${container.user ? `, as ${container.user}` : ""}`]],
     ["image", [container && container.image.reference]],

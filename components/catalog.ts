@@ -1,10 +1,14 @@
 import type { Kind } from "./kind.ts";
+import { alloy } from "./alloy/plan.ts";
 import { celeryBeat } from "./celery-beat/plan.ts";
 import { celeryWorker } from "./celery-worker/plan.ts";
+import { container } from "./container/plan.ts";
 import { dramatiqWorker } from "./dramatiq-worker/plan.ts";
 import { frontend } from "./frontend/plan.ts";
+import { grafana } from "./grafana/plan.ts";
 import { job } from "./job/plan.ts";
 import { llamaServer } from "./llama-server/plan.ts";
+import { loki } from "./loki/plan.ts";
 import { mqtt } from "./mqtt/plan.ts";
 import { nginx } from "./nginx/plan.ts";
 import { objectStore } from "./object-store/plan.ts";
@@ -36,4 +40,8 @@ export const catalog: Readonly<Record<string, Kind>> = {
   "object-store": objectStore,
   mqtt,
   prometheus,
+  grafana,
+  loki,
+  alloy,
+  container,
 };

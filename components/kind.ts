@@ -155,3 +155,11 @@ export function undeclaredModel(model: string, where: string, context: PlanConte
     fix: didYouMean(model, declared) ?? `declare it: engineroom:models: { ${model}: { file: … } }`,
   };
 }
+
+export const healthWithoutPort = ({ name }: PlanContext): Problem => ({
+  code: "HEALTH_WITHOUT_PORT",
+  where: `services.${name}.health`,
+  expected: "a `port` beside it, at which to ask",
+  got: "none",
+  fix: `set services.${name}.port`,
+});

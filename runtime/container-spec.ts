@@ -91,6 +91,8 @@ export function containerSpec(plan: ServicePlan, { places, network, services }: 
       [LABEL.service]: plan.name,
       [LABEL.owner]: places.owner,
       [LABEL.project]: places.projectDir,
+      // Arguments that are taken away are no change to the provider.
+      ...(program === undefined && { "engineroom.args": JSON.stringify(container.args ?? []) }),
     },
     ports: plan.ports.map(({ host, port }, index) => ({
       ip: host,
@@ -123,9 +125,9 @@ const filesPlan = (files: FilesPlan, { reload }: ServicePlan): FilesPlan =>
 
 const DEFAULT_MEMORY = 1024 * 2 ** 20;
 
-/** What every service sees of its stack; HOME must be a place that can be written. */
-const baseEnv = ({ name }: ServicePlan, stack: string): Readonly<Record<string, Text>> => ({
-  HOME: ["/tmp"],
+/** What every service sees of its stack; HOME must be a place that can be written, else it is the image's. */
+const baseEnv = ({ name, container }: ServicePlan, stack: string): Readonly<Record<string, Text>> => ({
+  ...(container?.readOnly && { HOME: ["/tmp"] }),
   LANG: ["C.UTF-8"],
   PYTHONUNBUFFERED: ["1"],
   ENGINEROOM_STACK: [stack],

@@ -84,7 +84,8 @@ function makeContainer(
       name: spec.name,
       image: spec.image,
       ...(spec.entrypoint.length > 0 && { entrypoints: [...spec.entrypoint] }),
-      command: [...spec.command],
+      // Where there is none the provider reads the image's own, and would call that a change.
+      ...(spec.command.length > 0 && { command: [...spec.command] }),
       envs: [...spec.environment],
       labels,
       ...(spec.user && { user: spec.user }),

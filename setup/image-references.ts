@@ -5,8 +5,17 @@ import { readJson } from "#observe/records.ts";
 export const commonImages = ["postgres", "redis", "nginx", "llama-server", "python", "node"] as const;
 
 /** These are got where a stack asks for them: few do, and the stand-ins of some take minutes to build. */
-export const imageNames = [...commonImages, "ollama", "object-store", "mqtt", "prometheus"] as const;
+const rareImages = ["ollama", "object-store", "mqtt", "prometheus"] as const;
+
+/** These come from a registry alone. */
+export const officialImages = ["grafana", "loki", "alloy"] as const;
+
+export const imageNames = [...commonImages, ...rareImages, ...officialImages] as const;
 export type ImageName = (typeof imageNames)[number];
+/** Made from packages where no registry answers. */
+export type StandInName = Exclude<ImageName, (typeof officialImages)[number]>;
+
+export const isStandIn = (name: ImageName): name is StandInName => !officialImages.some((other) => other === name);
 
 /** `registry`: the official ones, by tag and digest; `packages`: stand-ins that set-up builds (docs/images.md). */
 export type ImageSource = "registry" | "packages";

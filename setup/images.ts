@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { UserError } from "#cli/errors.ts";
 import { writeFileAtomic } from "#setup/atomic.ts";
 import { requireEngine } from "#setup/docker.ts";
-import { type ImageName, type Images, type ImageSource, readImages } from "#setup/image-references.ts";
+import { isStandIn, type ImageName, type Images, type ImageSource, readImages } from "#setup/image-references.ts";
 import { hasImage } from "#setup/images/engine.ts";
 import { lockedReference, readLock, registryAnswers, type ImageLock } from "#setup/images/lock.ts";
 import { standInReference } from "#setup/images/stand-ins.ts";
@@ -43,13 +43,16 @@ export async function setUpImages(options: Options, names: readonly ImageName[])
   return prepared(options, "images", async (context) => {
     const chosen = source ?? (await chooseSource(options, host, context.sources.includes("official")));
     const wanted = referencesOf(chosen, names, options);
-    if (chosen === "registry") {
+    const made = chosen === "packages" ? names.filter(isStandIn) : [];
+    const pulled = names.filter((name) => chosen === "registry" || !isStandIn(name));
+    if (pulled.length > 0) {
       const { pullImages } = await import("#setup/images/pull.ts");
-      await pullImages(context, host, wanted);
-    } else {
+      await pullImages(context, host, Object.fromEntries(pulled.map((name) => [name, wanted[name]])));
+    }
+    if (made.length > 0) {
       const { buildStandIns, removeOldStandIns } = await import("#setup/images/build.ts");
-      await buildStandIns(context, host, names);
-      await removeOldStandIns(host, names, options.report);
+      await buildStandIns(context, host, made);
+      await removeOldStandIns(host, made, options.report);
     }
     const before = readImages(cacheDir);
     const kept = before?.source === chosen ? before.references : {};
@@ -64,13 +67,12 @@ async function allThere(host: string, references: readonly string[]): Promise<bo
   return there.every(Boolean);
 }
 
+/** What has no stand-in comes from a registry in any case. */
 function referencesOf(source: ImageSource, names: readonly ImageName[], { env, lock }: Options) {
-  const pins = source === "registry" ? (lock ?? readLock()) : undefined;
+  const pins = lock ?? readLock();
+  const locked = (name: ImageName) => lockedReference(pins[name], env["ENGINEROOM_REGISTRY"]);
   return Object.fromEntries(
-    names.map((name) => [
-      name,
-      pins === undefined ? standInReference(name) : lockedReference(pins[name], env["ENGINEROOM_REGISTRY"]),
-    ]),
+    names.map((name) => [name, source === "packages" && isStandIn(name) ? standInReference(name) : locked(name)]),
   ) as Readonly<Partial<Record<ImageName, string>>>;
 }
 

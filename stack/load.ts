@@ -528,7 +528,7 @@ interface ResolvedDraft {
 }
 
 /** Settings whose references order nothing: nginx starts before its targets and needs no restart when they come. */
-const NOT_WAITED_FOR: ReadonlySet<string> = new Set(["routes", "targets"]);
+const NOT_WAITED_FOR: ReadonlySet<string> = new Set(["routes", "targets", "datasources"]);
 /** Settings that are the name of a secret. */
 const SECRET_SETTINGS: ReadonlySet<string> = new Set(["password", "secretKey"]);
 /** Settings that may hold secrets: they go to the program as private files. */

@@ -38,6 +38,9 @@ export const password = z
   .regex(/^\$\{secret\.[A-Za-z][A-Za-z0-9]*\}$/)
   .transform((reference) => reference.slice(2, -1));
 
+/** Path in a container. */
+export const absolutePath = z.string().regex(/^\/(?!.*\/\.\.?(\/|$)).*[^/]$/, "an absolute path, such as `/data`");
+
 export const argv = z.array(z.string()).min(1);
 
 const scalar = z

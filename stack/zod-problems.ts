@@ -41,7 +41,7 @@ function issueProblems(issue: Issue, schema: Schema, root: unknown, where: strin
 }
 
 /** What stands in an environment may be a secret that its owner has not moved yet. */
-const isPrivate = (path: Path): boolean => ["env", "token", "url"].some((key) => path.includes(key));
+const isPrivate = (path: Path): boolean => ["env", "files", "token", "url"].some((key) => path.includes(key));
 
 function unknownKey(key: string, known: readonly string[], path: string): Problem {
   return {

@@ -1,24 +1,16 @@
 import type { z } from "zod";
 import type { Check } from "#checks/check.ts";
-import type { Problem } from "#stack/problems.ts";
-import { APPLICATION_MEMORY, applicationOutputs, defineKind, type PlanContext } from "../kind.ts";
+import { APPLICATION_MEMORY, applicationOutputs, defineKind, healthWithoutPort, type PlanContext } from "../kind.ts";
 import { processSettings } from "./settings.ts";
 
 type Settings = z.output<typeof processSettings>;
 
 function checkOf(settings: Pick<Settings, "port" | "health">, context: PlanContext): Check {
   if (settings.port === undefined) return { kind: "alive", seconds: 1 };
-  if (settings.health === undefined) return { kind: "tcp", ...context.at };
+  if (settings.health === undefined)
+    return { kind: "tcp", ...context.at, ...(context.in === "container" && { isDirect: false }) };
   return { kind: "http", url: `http://${context.at.host}:${context.at.port}${settings.health}` };
 }
-
-const healthWithoutPort = ({ name }: PlanContext): Problem => ({
-  code: "HEALTH_WITHOUT_PORT",
-  where: `services.${name}.health`,
-  expected: "a `port` beside it, at which to ask",
-  got: "none",
-  fix: `set services.${name}.port`,
-});
 
 export const process = defineKind<Settings>({
   settings: processSettings,

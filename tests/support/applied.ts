@@ -1,8 +1,18 @@
 import { randomBytes } from "node:crypto";
-import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
+import { insideContainer } from "#checks/inside-container.ts";
 import { runCheck } from "#checks/run.ts";
 import type { Outcome } from "#checks/check.ts";
 import { processTree } from "#checks/process-tree.ts";
@@ -11,7 +21,6 @@ import { programStates } from "#observe/supervisord.ts";
 import { secretsOfFiles, type ContainerSpec, type FilesPlan } from "#runtime/container-spec.ts";
 import { planText, secretNames, supervisorPlan, type HostPlan } from "#runtime/host-plan.ts";
 import { askEngine, askEngineText } from "#setup/docker-api.ts";
-import { filesDir } from "#stack/containers.ts";
 import { host, makeVolume, removeContainer, testLabels } from "./containers.ts";
 import type { Sections } from "./test-stack.ts";
 
@@ -122,7 +131,10 @@ export async function appliedStack(sections: Sections): Promise<AppliedStack> {
       const { outcome } = await runCheck(
         check,
         { timeoutMs: 60_000, attemptMs: 10_000 },
-        { processTree: async () => processTree(await pidOf(service)) },
+        {
+          processTree: async () => processTree(await pidOf(service)),
+          ...(isContained(service) && { inside: insideContainer(host, found(containers.get(service), service)) }),
+        },
       );
       return outcome;
     },
@@ -220,6 +232,8 @@ async function startContainer(spec: ContainerSpec, { plan }: Opened): Promise<st
   });
   await askEngine(host, { method: "POST", path: `/containers/${id}/start` });
   // As Ready notes it.
-  writeFileSync(join(filesDir(plan.places, spec.service), "..", "..", "container.json"), JSON.stringify({ id }));
+  const home = join(plan.places.containersDir, spec.service);
+  mkdirSync(home, { recursive: true });
+  writeFileSync(join(home, "container.json"), JSON.stringify({ id }));
   return id;
 }

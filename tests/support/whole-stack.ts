@@ -110,3 +110,23 @@ export const containedStack = (ground: Ground) => {
   };
   return { ...others, settings: { ...settings, in: "container" }, services: { ...services, tick } } satisfies RawStack;
 };
+
+/** The kinds that only ship as images, most of which no machine without a registry can run. */
+export const imageStack = (ground: Ground) =>
+  ({
+    settings: { portOffset: ground.portOffset },
+    secrets: { token: { env: "FIELDS_TOKEN" } },
+    services: {
+      logs: { kind: "loki" },
+      board: { kind: "grafana", datasources: { logs: { type: "loki", url: "${logs.url?}" } } },
+      ship: { kind: "alloy", loki: "${logs.url}", logs: "containers" },
+      box: {
+        kind: "container",
+        image: "app:1",
+        port: ground.ports[0],
+        command: ["app"],
+        env: { TOKEN: "${secret.token}", BOARD: "${board.url?}" },
+        volumes: { data: "/data" },
+      },
+    },
+  }) satisfies RawStack;

@@ -6,26 +6,31 @@ import { once } from "node:events";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Check } from "#checks/check.ts";
 import { connectPacket, decodePacket, publishPacket, subscribePacket, type Packet } from "#checks/mqtt-packets.ts";
+import { insideContainer } from "#checks/inside-container.ts";
 import { runCheck } from "#checks/run.ts";
 import { signedHeaders } from "#checks/sigv4.ts";
+import { askEngine } from "#setup/docker-api.ts";
+import { readImages } from "#setup/image-references.ts";
 import { setUpImages } from "#setup/images.ts";
 import { setUp } from "#setup/setup.ts";
 import { appliedStack, type AppliedStack } from "#tests/support/applied.ts";
-import { removeLeftovers } from "#tests/support/containers.ts";
-import { noDocker } from "#tests/support/docker.ts";
+import { host, removeLeftovers } from "#tests/support/containers.ts";
+import { describeWithDocker, noDocker } from "#tests/support/docker.ts";
 import { freePort } from "#tests/support/ports.ts";
 import { serveHttp } from "#tests/support/servers.ts";
 import { until } from "#tests/support/until.ts";
+import { hostPlaces } from "#stack/places.ts";
 import { projectDir } from "../setup/support.ts";
 
 const kinds = ["object-store", "mqtt", "prometheus"] as const;
 const options = { install: true, projectDir, env: process.env, report: (line: string) => console.error(line) };
 
+const { cacheDir } = hostPlaces(process.env, process.getuid?.() ?? 0);
 const places = ["host", ...(noDocker === undefined ? ["container"] : [])];
 
 beforeAll(async () => {
   await setUp({ parts: kinds, ...options });
-  if (noDocker === undefined) await setUpImages(options, kinds);
+  if (noDocker === undefined) await setUpImages(options, [...kinds, "python", "redis", "llama-server"]);
 }, 1_800_000);
 afterAll(() => (noDocker === undefined ? removeLeftovers() : undefined));
 
@@ -37,7 +42,7 @@ async function started(stack: AppliedStack, service: string): Promise<void> {
 /** As {@link started}, asked in another way. */
 async function asked(stack: AppliedStack, service: string, other: object): Promise<string> {
   const check = stack.opened.plan.services.find(({ name }) => name === service)?.check;
-  const { outcome } = await runCheck({ ...check, ...other } as Check, { timeoutMs: 1000, attemptMs: 5000 });
+  const { outcome } = await runCheck({ ...check, ...other } as Check, { timeoutMs: 0, attemptMs: 5000 });
   return outcome.status === "ready" ? outcome.detail : `${outcome.status}: ${outcome.reason}`;
 }
 
@@ -145,6 +150,72 @@ describe.each(places)("prometheus in: %s", (place) => {
     expect(await ask(`count_over_time(${query}[5m]) > 0`)).toHaveLength(1);
   });
 });
+
+describeWithDocker("container", () => {
+  const python = () => readImages(cacheDir)?.references.python ?? "";
+  const serve = (more: object) => ({ kind: "container", image: python(), ...more });
+
+  it("has its ports, files, mounts, volumes and secrets", async () => {
+    const [port, admin] = [await freePort(), await freePort()];
+    const box = serve({
+      port,
+      containerPort: 8000,
+      ports: { admin: { port: admin, containerPort: 8001 } },
+      // What runs as root without capabilities owns a new volume.
+      command: [
+        "sh",
+        "-c",
+        'printf %s "$TOKEN" > /data/token; python3 -m http.server 8001 & exec python3 -m http.server 8000 -d /etc/site',
+      ],
+      files: { "/etc/site/index.html": "secret ${secret.r} of ${self.url}" },
+      mounts: { "/host": "tests/integration" },
+      volumes: { data: "/data" },
+      health: "/index.html",
+      env: { TOKEN: "<${secret.r}>" },
+    });
+    await using stack = await appliedStack({ secrets: { r: { generate: 16 } }, services: { box } });
+    await started(stack, "box");
+    const text = async (at: number, path: string) => (await fetch(`http://127.0.0.1:${at}${path}`)).text();
+    const secret = stack.secret("secret.r");
+    expect(await text(port, "/index.html")).toBe(`secret ${secret} of http://box:8000`);
+    expect(await text(admin, "/data/token")).toBe(`<${secret}>`);
+    expect(await text(admin, "/host/")).toContain("runtime/");
+    expect(JSON.stringify(await inspected(await stack.identity("box")))).not.toContain(secret);
+  });
+
+  it("runs as its image was made, and is ready by a command in it", async () => {
+    const image = readImages(cacheDir)?.references.redis ?? "";
+    const ready = { command: ["sh", "-c", "valkey-cli ping | grep PONG"] };
+    await using stack = await appliedStack({ services: { box: { kind: "container", image, ready, readOnly: true } } });
+    await started(stack, "box");
+    expect((await inspected(await stack.identity("box"))).Config.Cmd).toEqual(["valkey-server"]);
+  });
+
+  it("gives arguments to its image's entry point", async () => {
+    const image = readImages(cacheDir)?.references["llama-server"] ?? "";
+    await using stack = await appliedStack({
+      services: { box: { kind: "container", image, args: ["--version"], restart: "no" } },
+    });
+    await stack.apply("box");
+    expect(await until("its version", async () => /version: \S+/.exec(await stack.log("box")))).toBeDefined();
+  });
+
+  it("is not ready while only the engine's proxy accepts", async () => {
+    const port = await freePort();
+    const late = "until test -e /tmp/go; do sleep 0.1; done; exec python3 -m http.server 8000";
+    await using stack = await appliedStack({
+      services: { box: serve({ port, containerPort: 8000, command: ["sh", "-c", late] }) },
+    });
+    await stack.apply("box");
+    expect(await asked(stack, "box", {})).toBe(`pending: 127.0.0.1:${port} accepts connections and ends them at once`);
+    const { run } = insideContainer(host, await stack.identity("box"));
+    expect(await run(["touch", "/tmp/go"], AbortSignal.timeout(10_000))).toMatchObject({ exitCode: 0 });
+    expect(await stack.outcome("box")).toEqual({ status: "ready", detail: `127.0.0.1:${port} accepts connections` });
+  });
+});
+
+const inspected = (id: string) =>
+  askEngine<{ readonly Config: { readonly Cmd: readonly string[] } }>(host, { path: `/containers/${id}/json` });
 
 /** What the broker says to these, until it hangs up or `last` comes. */
 async function answers(

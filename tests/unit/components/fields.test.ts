@@ -12,18 +12,12 @@ import {
   containedSecret,
   containedSettings,
 } from "#tests/support/contained-fields.ts";
-import {
-  modelFields,
-  secretFields,
-  serviceFields,
-  settingsFields,
-  type Rows,
-  type ServiceName,
-} from "#tests/support/fields.ts";
+import { modelFields, secretFields, serviceFields, settingsFields, type Rows } from "#tests/support/fields.ts";
 import { register, worldOf } from "#tests/support/registered.ts";
 import { context as plain, source } from "#tests/support/stack.ts";
 import type { Sections } from "#tests/support/test-stack.ts";
-import { containedStack, wholeStack, type Ground } from "#tests/support/whole-stack.ts";
+import { imageFields } from "#tests/support/image-fields.ts";
+import { containedStack, imageStack, wholeStack, type Ground } from "#tests/support/whole-stack.ts";
 
 // Proves what would be handed to the engine; tests/e2e/preview-fields.test.ts asks the engine itself.
 
@@ -88,12 +82,12 @@ beforeAll(() => {
 
 interface Stack {
   readonly raw: Omit<Sections, "services"> & {
-    readonly services: Readonly<Record<ServiceName, { readonly kind: string }>>;
+    readonly services: Readonly<Record<string, { readonly kind: string }>>;
   };
-  readonly services: Readonly<Record<ServiceName, Rows>>;
-  readonly settings: Rows;
-  readonly model: Rows;
-  readonly secret: Rows;
+  readonly services: Readonly<Record<string, Rows>>;
+  readonly settings?: Rows;
+  readonly model?: Rows;
+  readonly secret?: Rows;
 }
 
 const onHost: Stack = {
@@ -111,12 +105,15 @@ const inContainers: Stack = {
   secret: containedSecret,
 };
 
+const ofImages: Stack = { raw: imageStack(ground), services: imageFields(ground) };
+
 const fieldsOf = (schema: z.ZodType): readonly string[] =>
   Object.keys((schema as unknown as { readonly shape: object }).shape).sort();
 
 describe.each([
   ["on the host", onHost],
   ["in containers", inContainers],
+  ["of images alone", ofImages],
 ])("%s:", (_where, stack) => {
   let before: Inputs;
   beforeAll(async () => {
@@ -137,32 +134,38 @@ describe.each([
     });
   }
 
-  describe("the whole stack", () => {
+  describe("the stack", () => {
     it("has a service of every kind", () =>
       expect(
         Object.values(stack.raw.services)
           .map(({ kind }) => kind)
           .sort(),
-      ).toEqual(Object.keys(catalog).sort()));
+      ).toEqual(
+        Object.entries(catalog)
+          .flatMap(([name, kind]) => (Boolean(kind.imageOnly) === (stack === ofImages) ? [name] : []))
+          .sort(),
+      ));
 
     it("changes nothing by itself", async () => expect(difference(before, await inputsOf(stack.raw))).toEqual([]));
   });
 
   describe.each(Object.entries(stack.services))("a field of %s", (service, rows) => {
-    const { kind } = stack.raw.services[service as ServiceName];
+    const { kind } = stack.raw.services[service]!;
     it(`has a row: ${kind}`, () => expect(Object.keys(rows).sort()).toEqual(fieldsOf(catalog[kind]!.settings)));
     testRows(rows, (field) => ["services", service, field]);
   });
 
+  const { settings, model, secret } = stack;
+  if (!settings || !model || !secret) return;
   describe("a field of the settings", () => {
-    it("has a row", () => expect(Object.keys(stack.settings).sort()).toEqual(fieldsOf(stackSettings)));
-    testRows(stack.settings, (field) => ["settings", field]);
+    it("has a row", () => expect(Object.keys(settings).sort()).toEqual(fieldsOf(stackSettings)));
+    testRows(settings, (field) => ["settings", field]);
   });
 
   describe("a field of a model", () => {
-    it("has a row", () => expect(Object.keys(stack.model).sort()).toEqual(fieldsOf(modelSettings)));
-    testRows(stack.model, (field) => ["models", "gemma", field]);
+    it("has a row", () => expect(Object.keys(model).sort()).toEqual(fieldsOf(modelSettings)));
+    testRows(model, (field) => ["models", "gemma", field]);
   });
 
-  describe("another source of a secret", () => testRows(stack.secret, () => ["secrets", "token"]));
+  describe("another source of a secret", () => testRows(secret, () => ["secrets", "token"]));
 });

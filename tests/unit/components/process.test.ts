@@ -86,7 +86,6 @@ describe("in a container", () => {
       "environment": [
         "ENGINEROOM_SERVICE=tick",
         "ENGINEROOM_STACK=test",
-        "HOME=/tmp",
         "LANG=C.UTF-8",
         "PYTHONUNBUFFERED=1",
       ],

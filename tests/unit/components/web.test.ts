@@ -188,7 +188,6 @@ describe("in a container", () => {
         "environment": [
           "ENGINEROOM_SERVICE=api",
           "ENGINEROOM_STACK=test",
-          "HOME=/tmp",
           "LANG=C.UTF-8",
           "PYTHONUNBUFFERED=1",
         ],

@@ -29,6 +29,11 @@ it("says whose it is, for whoever looks at the engine", () =>
     "engineroom.project": "/home/me/lab",
   }));
 
+it("is another one with other arguments for its image's own entry point, also with none", () => {
+  const labelOf = (more: object) => spec({ kind: "container", command: undefined, ...more }).labels["engineroom.args"];
+  expect([labelOf({}), labelOf({ args: ["a", "b"] })]).toEqual(["[]", '["a","b"]']);
+});
+
 describe("without a secret", () => {
   it("the program is the entry point, so that the image's own is not in between", () =>
     expect([spec().entrypoint, spec().command]).toEqual([["serve"], ["a b", "'c'"]]));
@@ -43,11 +48,13 @@ describe("without a secret", () => {
       "A=x=y",
       "ENGINEROOM_SERVICE=api",
       "ENGINEROOM_STACK=test",
-      "HOME=/tmp",
       "LANG=de_DE.UTF-8",
       "PYTHONUNBUFFERED=1",
       "Z=1",
     ]));
+
+  it("its home is the image's, unless nothing there can be written", () =>
+    expect(spec({ readOnly: true }).environment).toContain("HOME=/tmp"));
 });
 
 describe("with a secret in a variable", () => {

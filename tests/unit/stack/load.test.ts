@@ -9,7 +9,7 @@ const linesOf = (raw: RawStack): readonly string[] => problemsOf(raw).map(proble
 const beside = (services: Record<string, unknown>): RawStack => ({ services: { ok: web, ...services } });
 const withKey = (extra: Record<string, unknown>): RawStack => ({ services: { web: { ...web, ...extra } } });
 const KINDS =
-  "postgres, redis, llama-server, ollama, nginx, web, frontend, celery-worker, celery-beat, dramatiq-worker, rq-worker, worker, job, process, object-store, mqtt, prometheus";
+  "postgres, redis, llama-server, ollama, nginx, web, frontend, celery-worker, celery-beat, dramatiq-worker, rq-worker, worker, job, process, object-store, mqtt, prometheus, grafana, loki, alloy, container";
 const WEB_KEYS =
   "kind, in, enabled, required, needs, env, logFile, memory, cpus, containerName, errorLog, restart, ready, " +
   "stopSignal, stopGrace, pidFile, port, build, image, runAs, readOnly, capabilities, cwd, command, health";
