@@ -29,6 +29,7 @@ const BY_DEFAULT = [
     "services.migrate.command",
     "services.api.port",
   ],
+  ...["services.tasks.nodename", "services.beat.app", "services.later.workers", "services.poller.queue"],
   ...["services.worker.threads", "services.site.build", "services.edge.routes", "services.tick.health"],
 ];
 const wanted = process.env["ENGINEROOM_TEST_FIELDS"] ?? BY_DEFAULT.join(",");
