@@ -9,7 +9,7 @@ import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { SetupContext, Source } from "#setup/context.ts";
 import { dockerPlugin } from "#setup/docker-plugin.ts";
-import { downloadToolchain, findOllama, findToolchain } from "#setup/toolchain.ts";
+import { downloadToolchain, findObjectStore, findOllama, findPrometheus, findToolchain } from "#setup/toolchain.ts";
 import { commandPlugin, dockerPlugin as dockerPluginBelow } from "#setup/toolchain/layout.ts";
 import { parseSum, type Release, releases } from "#setup/toolchain/release.ts";
 
@@ -76,6 +76,25 @@ describe("the official download", () => {
     expect(one.source).toBe("official");
     expect(readdirSync(join(dirname(one.path), "..")).sort()).toEqual(["bin", "lib", "toolchain.json"]);
     expect(requests.sort()).toEqual([`/${releases.ollama.archive}`, `/${releases.ollama.sums}`].sort());
+  });
+
+  it("brings one program out of the archives of versitygw and Prometheus, once", async () => {
+    await serve(published);
+    const unpack = () => Promise.reject(new Error("packages are what comes next"));
+    const sources = ["official"] as const;
+    const finders = {
+      versitygw: () => findObjectStore({ ...ollamaOptions(), sources }),
+      prometheus: () => findPrometheus({ ...options(), nodeModules, sources, unpack }),
+    };
+    for (const [program, find] of Object.entries(finders)) {
+      const [one, other] = [await find(), await find()];
+      expect(other).toEqual(one);
+      expect(one.source).toBe("official");
+      expect((await execa(one.path)).stdout).toBe(`program ${program}`);
+      expect(readdirSync(dirname(one.path)).sort()).toEqual([program, "toolchain.json"].sort());
+    }
+    const asked = [releases.objectStore, releases.prometheus].flatMap(({ archive, sums }) => [archive, sums]);
+    expect(requests.sort()).toEqual(asked.map((name) => `/${name}`).sort());
   });
 
   it("refuses an Ollama that is not the published one, and one that is packed badly", async () => {
@@ -185,6 +204,8 @@ function options() {
     ENGINEROOM_PULUMI_COMMAND_URL: `${base}/`,
     ENGINEROOM_PULUMI_DOCKER_URL: base,
     ENGINEROOM_OLLAMA_URL: base,
+    ENGINEROOM_OBJECT_STORE_URL: base,
+    ENGINEROOM_PROMETHEUS_URL: base,
   };
   return { cacheDir: join(root, "cache"), report: silent, env };
 }
@@ -206,9 +227,17 @@ function find() {
 /** Archives as the real ones are laid out, with small programs in them. */
 async function publish(): Promise<void> {
   const www = join(root, "www");
-  mkdirSync(join(root, "pulumi"), { recursive: true });
   mkdirSync(www);
-  const programs = ["pulumi/pulumi", "pulumi/pulumi-language-nodejs", "pulumi/pulumi-resource-pulumi-nodejs"];
+  // The last two with something beside the program, which set-up leaves in the archive.
+  const dirs = {
+    pulumi: ["pulumi", "pulumi-language-nodejs", "pulumi-resource-pulumi-nodejs"],
+    versitygw: ["versitygw", "LICENSE"],
+    prometheus: ["prometheus", "promtool"],
+  };
+  const programs = Object.entries(dirs).flatMap(([dir, names]) => {
+    mkdirSync(join(root, dir));
+    return names.map((name) => join(dir, name));
+  });
   for (const path of [...programs, "pulumi-resource-command", "pulumi-resource-docker"]) {
     writeFileSync(join(root, path), `#!/bin/sh\necho "program \${0##*/}"\n`, { mode: 0o755 });
   }
@@ -218,6 +247,8 @@ async function publish(): Promise<void> {
     pack(releases.pulumi, "pulumi"),
     pack(releases.command, "pulumi-resource-command"),
     pack(releases.docker, "pulumi-resource-docker"),
+    pack(releases.objectStore, "versitygw"),
+    pack(releases.prometheus, "prometheus"),
   ]);
   for (const name of ["bin", "lib"]) mkdirSync(join(root, "ollama", name), { recursive: true });
   writeFileSync(join(root, "ollama", "bin", "ollama"), '#!/bin/sh\necho "program ollama"\n', { mode: 0o755 });

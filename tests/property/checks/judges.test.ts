@@ -43,9 +43,9 @@ describe("judges of llama-server", () => {
 describe("readers of /proc", () => {
   it("read past any process name", () => {
     fc.assert(
-      fc.property(fc.string({ maxLength: 16 }), fc.nat(), (name, startTime) => {
-        const rest = `S 7 ${"0 ".repeat(17)}${startTime} 0 0`;
-        expect(parseStat(1, `1 (${name}) ${rest}`)).toEqual({ pid: 1, parent: 7, state: "S", startTime });
+      fc.property(fc.string({ maxLength: 16 }), fc.nat(), fc.nat(), (name, group, startTime) => {
+        const rest = `S 7 ${group} ${"0 ".repeat(16)}${startTime} 0 0`;
+        expect(parseStat(1, `1 (${name}) ${rest}`)).toEqual({ pid: 1, parent: 7, group, state: "S", startTime });
       }),
     );
   });
