@@ -1,7 +1,7 @@
 // First: what it defers is loaded with the SDK otherwise.
 import "#setup/toolchain/dynamic/defer-unused.cjs";
 import * as pulumi from "@pulumi/pulumi";
-import { preflight } from "#checks/preflight.ts";
+import { leftOut, preflight } from "#checks/preflight.ts";
 import { lookAround, openStack } from "#observe/world.ts";
 import { explainFollowUps, noteInterrupt } from "#runtime/failures.ts";
 import { buildLogs, publicOutputs, registerStack } from "#runtime/program.ts";
@@ -21,6 +21,6 @@ if (problems.length > 0) throw new pulumi.RunError(problemReport(`The world arou
 Error.stackTraceLimit = 0;
 explainFollowUps(buildLogs(world.plan));
 const interrupt = noteInterrupt();
-(await registerStack(world)).apply(interrupt.end);
+(await registerStack(world, await leftOut(world))).apply(interrupt.end);
 
 export const services = publicOutputs(world.plan.services);

@@ -261,25 +261,38 @@ const portTaken = ({ name }: ServicePlan, port: number, got: string): Problem =>
 const isFetched = ({ path, source }: ModelPlan): boolean =>
   source !== undefined && lstatSync(path, { throwIfNoEntry: false }) === undefined;
 
-async function modelProblems({ plan, context }: World): Promise<readonly Problem[]> {
-  const models = new Map<string, ModelPlan>(plan.services.flatMap(modelFilesOf).map((model) => [model.name, model]));
-  const looks = [...models.values()].map(async (model): Promise<readonly Problem[]> => {
-    const outcome = await inspectModelFile(model, {
-      level: "quick",
-      cacheFile: `${context.host.cacheDir}/model-hashes.json`,
+/** Of services that are required; what is wrong with those of others, `leftOut` tells. */
+async function modelProblems(world: World): Promise<readonly Problem[]> {
+  const models = world.plan.services.filter(({ required }) => required).flatMap(modelFilesOf);
+  const distinct = new Map(models.map((model) => [model.name, model]));
+  const looks = await Promise.all([...distinct.values()].map((model) => modelProblem(model, world)));
+  return looks.flatMap((problem) => problem ?? []);
+}
+
+/** Services that are not required, and whose model cannot be used: the others go on without them. */
+export async function leftOut(world: World): Promise<ReadonlyMap<string, Problem>> {
+  const looks = world.plan.services
+    .filter(({ required }) => !required)
+    .map(async (service) => {
+      const problems = await Promise.all(modelFilesOf(service).map((model) => modelProblem(model, world)));
+      return problems.flatMap((problem) => (problem ? [[service.name, problem] as const] : []));
     });
-    if (outcome.status !== "failed") return [];
-    return [
-      {
-        code: "MODEL_FILE",
-        where: `models.${model.name}`,
-        expected: "a whole GGUF file",
-        got: outcome.reason,
-        fix: isFetched(model) ? "./engineroom models fetch" : (outcome.fix ?? "bring the file again"),
-      },
-    ];
+  return new Map((await Promise.all(looks)).flat());
+}
+
+async function modelProblem(model: ModelPlan, { context }: World): Promise<Problem | undefined> {
+  const outcome = await inspectModelFile(model, {
+    level: "quick",
+    cacheFile: `${context.host.cacheDir}/model-hashes.json`,
   });
-  return (await Promise.all(looks)).flat();
+  if (outcome.status !== "failed") return undefined;
+  return {
+    code: "MODEL_FILE",
+    where: `models.${model.name}`,
+    expected: "a whole GGUF file",
+    got: outcome.reason,
+    fix: isFetched(model) ? "./engineroom models fetch" : (outcome.fix ?? "bring the file again"),
+  };
 }
 
 async function diskProblems({ plan, context }: World): Promise<readonly Problem[]> {

@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { freeBytes } from "#checks/disk.ts";
 import { inspectModelFile } from "#checks/model-file.ts";
 import { listenersOn } from "#checks/ports.ts";
-import { preflight } from "#checks/preflight.ts";
+import { leftOut, preflight } from "#checks/preflight.ts";
 import type { World } from "#observe/world.ts";
 import { engineWords, findEngine, judgeEngine, lookHere, type Engine } from "#setup/docker.ts";
 import { readImages } from "#setup/image-references.ts";
@@ -33,7 +33,7 @@ const wrong = (problem: Problem): Finding => ({ ok: false, ...problem });
 
 /** Looks at everything that could be in the way of the stack. Changes nothing. */
 export async function examine(world: World, env: Environment): Promise<readonly Finding[]> {
-  const [free, held, sound, key, left, containers, names, ahead] = await Promise.all([
+  const [free, held, sound, key, left, containers, names, ahead, lost] = await Promise.all([
     places(world),
     ports(world),
     models(world),
@@ -42,6 +42,7 @@ export async function examine(world: World, env: Environment): Promise<readonly 
     engineFindings(world, env),
     domains(world.plan.services),
     preflight(world),
+    leftOut(world),
   ]);
   return problemsLast([
     fine("stack file", `${stackFileName(world.plan.places.stack)}, ${countOf(world)}`),
@@ -60,7 +61,7 @@ export async function examine(world: World, env: Environment): Promise<readonly 
     ...names.map(({ domain, address }) =>
       address === undefined ? wrong(unknownDomain(domain)) : fine(`domain ${domain}`, `resolves to ${address}`),
     ),
-    ...[...left, ...ahead].map(wrong),
+    ...[...left, ...ahead, ...lost.values()].map(wrong),
   ]);
 }
 

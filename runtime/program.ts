@@ -4,6 +4,7 @@ import { Service, type ServiceArgs } from "#components/service.ts";
 import { fileStamp, type World } from "#observe/world.ts";
 import { NOT_HERE } from "#stack/drift.ts";
 import type { ServicePlan, StackPlan } from "#stack/plan.ts";
+import { problemLine, type Problem } from "#stack/problems.ts";
 import { printable, secretsIn } from "#stack/text.ts";
 import { runBuild } from "./build.ts";
 import { imageLog } from "./container-spec.ts";
@@ -14,9 +15,13 @@ import { runSupervisor } from "./supervisor.ts";
 /**
  * Registers the whole stack; the one place where order is set: each service waits for the proofs of what it needs.
  *
+ * @param leftOut services that cannot run and are not required, with the reason.
  * @returns what has a value once all of it is through.
  */
-export async function registerStack(world: World): Promise<pulumi.Output<unknown>> {
+export async function registerStack(
+  world: World,
+  leftOut: ReadonlyMap<string, Problem> = new Map(),
+): Promise<pulumi.Output<unknown>> {
   const { plan, context, drift } = world;
   const onHost = plan.services.some((service) => service.in === "host");
   const supervisor = onHost ? [runSupervisor(context, drift.supervisor)] : [];
@@ -30,6 +35,11 @@ export async function registerStack(world: World): Promise<pulumi.Output<unknown
   const { runContainer } = plan.network ? await import("./container.ts") : {};
   const ready = new Map<string, pulumi.Resource>();
   for (const service of plan.services) {
+    const problem = leftOut.get(service.name);
+    if (problem) {
+      void pulumi.log.warn(`${service.name} is left out (required: false): ${problemLine(problem)}`);
+      continue;
+    }
     const reason = drift.services.get(service.name);
     const hostPlan = world.hostPlans.get(service.name);
     const spec = world.containerSpecs.get(service.name);
@@ -56,7 +66,7 @@ export async function registerStack(world: World): Promise<pulumi.Output<unknown
     ready.set(service.name, component.ready);
     component.urn.apply(() => answered.resolve(undefined));
   }
-  if (plan.services.length === 0) answered.resolve(undefined);
+  if (ready.size === 0) answered.resolve(undefined);
   return pulumi.all([...ready.values()].map((resource) => resource.urn));
 
   function hostParts({ name, build }: ServicePlan): readonly pulumi.Resource[] {

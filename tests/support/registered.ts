@@ -81,7 +81,11 @@ interface Request {
  * What the program hands to the engine for a world. The engine is a mock that gives each resource outputs which change
  * when its inputs do, so that what follows from a change shows as in a preview.
  */
-export async function register(world: World, preview = false): Promise<ReadonlyMap<string, Registered>> {
+export async function register(
+  world: World,
+  preview = false,
+  leftOut?: Parameters<typeof registerStack>[1],
+): Promise<ReadonlyMap<string, Registered>> {
   const found = new Map<string, Registered>();
   await pulumi.runtime.setMocks(
     {
@@ -103,7 +107,7 @@ export async function register(world: World, preview = false): Promise<ReadonlyM
     found.set(request.getName(), noted(request));
     return register(request, ...rest);
   };
-  await registerStack(world);
+  await registerStack(world, leftOut);
   await pulumi.runtime.disconnect();
   return found;
 }

@@ -49,6 +49,14 @@ it("registers the same in a preview", async () => {
   expect([...preview.keys()].sort()).toEqual([...found.keys()].sort());
 });
 
+it("leaves out what cannot run and is not required, and nobody waits for it", async () => {
+  const problem = { code: "MODEL_FILE", where: "models.gemma", expected: "a model", got: "none", fix: "bring it" };
+  const without = await register(world, false, new Map([["chat", problem]]));
+  const gone = [...found.keys()].filter((name) => !without.has(name));
+  expect(gone.sort()).toEqual(["chat", "chat-model", "chat-process", "chat-ready"]);
+  expect(without.get("api-process")?.dependsOn).not.toContain("chat-ready");
+});
+
 describe("order", () => {
   it.each<[string, readonly string[]]>([
     ["db-process", ["db-password", "supervisor"]],
