@@ -153,12 +153,13 @@ describeWithDocker("containers of which only the start shows what is wrong", () 
   beforeAll(async () => {
     clone = checkout();
     const own = programsIn("container");
+    // One stream: what comes on two may come in any order.
     const numbered = "for n in $(seq 30); do echo line $n.; done";
     const app = join(clone.dir, "broken-app");
     mkdirSync(app);
     writeFileSync(
       join(app, "Dockerfile"),
-      `FROM ${imageOf("python")}\nRUN ${numbered}; echo no such luck >&2; exit 7\n`,
+      `FROM ${imageOf("python")}\nRUN ${numbered}; echo no such luck; exit 7\n`,
     );
     stack = testStack(clone, "shows", {
       settings: { in: "container" },
