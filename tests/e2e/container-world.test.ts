@@ -157,10 +157,7 @@ describeWithDocker("containers of which only the start shows what is wrong", () 
     const numbered = "for n in $(seq 30); do echo line $n.; done";
     const app = join(clone.dir, "broken-app");
     mkdirSync(app);
-    writeFileSync(
-      join(app, "Dockerfile"),
-      `FROM ${imageOf("python")}\nRUN ${numbered}; echo no such luck; exit 7\n`,
-    );
+    writeFileSync(join(app, "Dockerfile"), `FROM ${imageOf("python")}\nRUN ${numbered}; echo no such luck; exit 7\n`);
     stack = testStack(clone, "shows", {
       settings: { in: "container" },
       services: {
