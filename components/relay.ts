@@ -17,7 +17,11 @@ export function relayPlan(
   const { home } = context;
   const { gateway } = network;
   // One that listens on every address is reached without help.
-  const targets = services.flatMap(({ ports }) => ports).filter(({ host }) => host !== "0.0.0.0");
+  const targets = services
+    .flatMap(({ ports }) => ports)
+    .filter(({ host }) => host !== "0.0.0.0")
+    // Pulumi hands the services over in another order than the file has.
+    .sort((a, b) => a.port - b.port);
   const [first] = targets;
   return {
     ...nginxRun({ program: context.tool("nginx").path, prefix: home, home, conf: relayConf(network, targets) }),

@@ -132,3 +132,21 @@ it("hands on to where a service listens; one that listens everywhere needs no he
   const targets = [...conf.matchAll(/\bproxy_pass\s+(\S+);/g)].map(([, address]) => address);
   expect(targets).toEqual(["127.0.0.1:5432", "192.0.2.7:9000"]);
 });
+
+it("is the same whatever the order of services in the file", () => {
+  const plain = { kind: "nginx" };
+  const user = {
+    kind: "web",
+    in: "container",
+    image: "x",
+    command: ["serve"],
+    needs: [],
+    env: { A: "${a.url} ${b.url}" },
+  };
+  const of = (services: object) => serviceOf({ services: { ...services, user } }, "relay");
+  const [a, b] = [
+    { ...plain, port: 7001 },
+    { ...plain, port: 7000 },
+  ];
+  expect(of({ a, b })).toEqual(of({ b, a }));
+});
