@@ -68,6 +68,12 @@ function labelsOf({ labels, files: plan }: ContainerSpec, files: local.Command |
   };
 }
 
+/** As the provider reads it back: another spelling of the same number shows as a change for ever. */
+export function cpusText(cpus: number): string {
+  const text = cpus.toFixed(9).replace(/0+$/, "");
+  return /^[1-9]+\.$/.test(text) ? `${text}0` : text;
+}
+
 /** Changes of these only show in the state: the provider would not carry them out, or not all. */
 const REPLACING = ["#initerror", "healthcheck", "tmpfs", "init", "cpuPeriod", "cpuQuota", "rm"];
 
@@ -109,7 +115,7 @@ function makeContainer(
       memorySwap: spec.memoryMiB,
       // Postgres shares its workers' memory there; the engine's default of 64 MiB is too small for that.
       shmSize: 256,
-      ...(spec.cpus !== undefined && { cpus: String(spec.cpus) }),
+      ...(spec.cpus !== undefined && { cpus: cpusText(spec.cpus) }),
       restart: spec.restart,
       ...(spec.restart === "on-failure" && { maxRetryCount: 5 }),
       init: true,

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { catalog } from "#components/catalog.ts";
+import { cpusText } from "#runtime/container.ts";
 import { specHash } from "#runtime/container-spec.ts";
 import { noDrift, register, worldOf, type Registered } from "#tests/support/registered.ts";
 import { context, readable } from "#tests/support/stack.ts";
@@ -218,6 +219,16 @@ describe("a container", () => {
       expect(inputs.mounts.filter(({ type, readOnly }) => type === "bind" && readOnly !== true)).toEqual([]);
       expect(inputs.mounts.some(({ target }) => target === "/tmp")).toBe(inputs.readOnly);
     }
+  });
+
+  it.each([
+    [1, "1.0"],
+    [12, "12.0"],
+    [10, "10."],
+    [0.5, "0.5"],
+    [1.25, "1.25"],
+  ])("has %d CPUs in the provider's own spelling", (cpus, text) => {
+    expect(cpusText(cpus)).toBe(text);
   });
 
   it("has a limit of memory, and no swap beside it", () => {
