@@ -45,12 +45,13 @@ export type Check =
   | ({ readonly kind: "postgres"; readonly user: string; readonly database: string } & Endpoint)
   /** A key set, read and removed; `policy` is the eviction policy that the role needs. */
   | ({ readonly kind: "redis"; readonly policy: "noeviction" | "allkeys-lfu" } & Endpoint)
-  /** The declared model under its alias, with the declared context size, and one token generated. */
+  /** The declared model under its alias, with the declared context size, and one token generated, or one embedding. */
   | {
       readonly kind: "llama-server";
       readonly url: string;
       readonly alias: string;
       readonly contextSize: number;
+      readonly embeddings?: true;
       readonly apiKeyFile?: string;
     }
   /** Its models are there, and the first one did a unit of work: a token, or an embedding. */

@@ -13,8 +13,8 @@ type LlamaCheck = CheckOf<"llama-server">;
 const CONTEXT_STEP = 256;
 
 /**
- * Health, then identity, then the declared size, then a token: each rung only after the one below. A quick look stops
- * before the token, which queues behind every answer under way.
+ * Health, then identity, then the declared size, then a token or an embedding: each rung only after the one below. A
+ * quick look stops before the last one, which queues behind every answer under way.
  */
 export async function probeLlamaServer(check: LlamaCheck, signal: AbortSignal, quick = false): Promise<Outcome> {
   const key = await readApiKey(check.apiKeyFile);
@@ -30,10 +30,11 @@ export async function probeLlamaServer(check: LlamaCheck, signal: AbortSignal, q
   const props = judgeLlamaProps(check, await get("/props"));
   if (props !== undefined) return props;
   if (quick) return ready(`${shownUrl(check.url)} serves ${check.alias}`);
-  const prompt = { prompt: "1", n_predict: 1, cache_prompt: false };
-  const answer = await ask({ url: `${base}/completion`, signal, headers, json: prompt, wantBody: true });
-  const token = judgeLlamaToken(check, answer);
-  return token.status === "ready" ? token : { ...token, reason: redact(token.reason, [key.text]) };
+  const post = (path: string, json: unknown) => ask({ url: base + path, signal, headers, json, wantBody: true });
+  const work = check.embeddings
+    ? judgeLlamaEmbedding(check, await post("/v1/embeddings", { input: "1", model: check.alias }))
+    : judgeLlamaToken(check, await post("/completion", { prompt: "1", n_predict: 1, cache_prompt: false }));
+  return work.status === "ready" ? work : { ...work, reason: redact(work.reason, [key.text]) };
 }
 
 /** Each judge gives undefined where the next rung decides. */
@@ -81,6 +82,25 @@ export function judgeLlamaToken(check: LlamaCheck, evidence: HttpEvidence): Outc
   return body.json["tokens_predicted"] === 1
     ? ready(`${where} generated a token with ${check.alias}`)
     : pending(`${where}/completion answered 200 without a token`);
+}
+
+export function judgeLlamaEmbedding(check: LlamaCheck, evidence: HttpEvidence): Outcome {
+  const where = `${place(check)}/v1/embeddings`;
+  // A model that was not made for embeddings names no way to make one vector of its tokens'.
+  if ("status" in evidence && evidence.status === 400) {
+    const said = field(jsonObject(evidence.body)?.["error"], "message");
+    return failed(
+      `${where} answered 400${typeof said === "string" ? `: ${said.slice(0, 200)}` : ""}`,
+      "take a model that makes embeddings, or set `args: [--pooling, mean]`",
+    );
+  }
+  const body = judgeAnswer(check, "/v1/embeddings", evidence);
+  if ("outcome" in body) return body.outcome;
+  const { data } = body.json;
+  const vector = field(Array.isArray(data) ? data[0] : undefined, "embedding");
+  return Array.isArray(vector) && vector.some((value) => typeof value === "number" && value !== 0)
+    ? ready(`${place(check)} made an embedding of ${vector.length} numbers with ${check.alias}`)
+    : pending(`${where} answered 200 without an embedding`);
 }
 
 function judgeAnswer(

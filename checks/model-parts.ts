@@ -53,7 +53,7 @@ export function judgeMmproj(
   const architecture = String(metadata["general.architecture"]);
   if (architecture !== "clip")
     return { outcome: failed(`${path}: expected a projector (clip), got ${architecture}`, "correct `mmproj`") };
-  const output = metadata["clip.vision.projection_dim"];
+  const output = metadata["clip.vision.projection_dim"] ?? metadata["clip.audio.projection_dim"];
   const width = model.metadata[`${String(model.metadata["general.architecture"])}.embedding_length`];
   if (typeof output !== "number" || typeof width !== "number" || width === 0)
     return { notes: [`cannot verify that ${path} fits: one of them names no width`] };

@@ -1,6 +1,7 @@
 import { accessSync, constants, lstatSync } from "node:fs";
 import { join } from "node:path";
 import { freeBytes } from "#checks/disk.ts";
+import { flagsOfImage, flagsOfProgram, judgeFlags } from "#checks/llama-flags.ts";
 import { inspectModelFile } from "#checks/model-file.ts";
 import { listenersOn, type Listener } from "#checks/ports.ts";
 import { lives, processStats, treeOf } from "#checks/process-tree.ts";
@@ -29,6 +30,7 @@ export async function preflight(world: World): Promise<readonly Problem[]> {
   const looks = await Promise.all([
     portProblems(world),
     modelProblems(world),
+    flagProblems(world),
     diskProblems(world),
     // Loaded where there are containers.
     world.plan.network && import("./preflight-containers.ts").then((module) => module.containerProblems(world)),
@@ -293,6 +295,36 @@ async function modelProblem(model: ModelPlan, { context }: World): Promise<Probl
     got: outcome.reason,
     fix: isFetched(model) ? "./engineroom models fetch" : (outcome.fix ?? "bring the file again"),
   };
+}
+
+/** Flags differ from build to build, and an unknown one ends the server. */
+async function flagProblems({ plan, context, hostPlans }: World): Promise<readonly Problem[]> {
+  const cacheFile = `${context.host.cacheDir}/llama-flags.json`;
+  const looks = plan.services
+    .filter(({ kind }) => kind === "llama-server")
+    .map(async (service): Promise<readonly Problem[]> => {
+      const { name, argv, container } = service;
+      if (container) {
+        const flags = await flagsOfImage(container.image.reference, cacheFile);
+        return flags ? judgeFlags(service, flags, `of ${container.image.reference}`) : [];
+      }
+      const [path = ""] = argv;
+      if (!isExecutable(path)) return [];
+      const { PATH = [], LD_LIBRARY_PATH = [] } = hostPlans.get(name)?.launch.env ?? {};
+      const env = { PATH: printable(PATH), LD_LIBRARY_PATH: printable(LD_LIBRARY_PATH) };
+      const found = await flagsOfProgram(path, env, cacheFile);
+      if ("flags" in found) return judgeFlags(service, found.flags, context.tools["llama-server"]?.version ?? "");
+      return [
+        {
+          code: "PROGRAM_BROKEN",
+          where: `services.${name}`,
+          expected: `${path} to start`,
+          got: found.broken,
+          fix: "bring the library that it names, or ./engineroom setup",
+        },
+      ];
+    });
+  return (await Promise.all(looks)).flat();
 }
 
 async function diskProblems({ plan, context }: World): Promise<readonly Problem[]> {

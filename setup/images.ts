@@ -19,6 +19,20 @@ type Options = Omit<SetupOptions, "parts"> & {
  * asks the engine for each. Safe to run at the same time as itself.
  */
 export async function setUpImages(options: Options, names: readonly ImageName[]): Promise<Images> {
+  const images = await getImages(options, names);
+  const llama = names.includes("llama-server") ? images.references["llama-server"] : undefined;
+  if (llama !== undefined) {
+    const [{ noteImageFlags }, { host }] = await Promise.all([
+      import("#setup/images/llama-flags.ts"),
+      requireEngine(options.env),
+    ]);
+    const { cacheDir } = hostPlaces(options.env, process.getuid?.() ?? 0);
+    await noteImageFlags(host, llama, join(cacheDir, "llama-flags.json"));
+  }
+  return images;
+}
+
+async function getImages(options: Options, names: readonly ImageName[]): Promise<Images> {
   const { env } = options;
   const { cacheDir } = hostPlaces(env, process.getuid?.() ?? 0);
   const { host } = await requireEngine(env);

@@ -43,7 +43,8 @@ export const absolutePath = z.string().regex(/^\/(?!.*\/\.\.?(\/|$)).*[^/]$/, "a
 
 export const argv = z.array(z.string()).min(1);
 
-const scalar = z
+/** A text, or what YAML makes of one without quotes. */
+export const scalar = z
   .union([z.string(), z.number(), z.boolean()], 'a text, a number, true or false (`""` for an empty text)')
   .transform(String);
 

@@ -3,6 +3,7 @@ import type { z } from "zod";
 import type { ModelPlan } from "#stack/plan.ts";
 import type { Problem } from "#stack/problems.ts";
 import { defineKind, httpOutputs, MIB, undeclaredModel, type KindPlan, type PlanContext } from "../kind.ts";
+import { ownerOf } from "./flags.ts";
 import { llamaServerSettings } from "./settings.ts";
 
 const TEMPLATE_FILE = "chat-template.jinja";
@@ -17,18 +18,29 @@ type Settings = z.output<typeof llamaServerSettings>;
 function plan(settings: Omit<Settings, "env">, context: PlanContext): KindPlan | Problem {
   const model = context.models.get(settings.model);
   if (!model) return undeclaredModel(settings.model, `services.${context.name}.model`, context);
+  const owned = settings.args.filter((argument) => ownerOf(argument) !== undefined);
+  if (owned.length > 0) return ownedFlags(owned, context.name);
+  const alias = settings.alias ?? model.name;
   const onHost = context.in === "host";
   const seen = (path: string, mount: string): string => (onHost ? path : `${mount}/${basename(path)}`);
   return {
     // Context and slots are always given: the server would shrink what is left open to what fits (`--fit`).
     argv: [
       onHost ? context.tool("llama-server").path : IMAGE.program,
-      ...["--model", seen(model.path, IMAGE.models), "--alias", model.name],
+      ...["--model", seen(model.path, IMAGE.models), "--alias", alias],
       ...["--host", context.listen, "--port", String(context.port)],
       ...["--ctx-size", String(settings.contextSize), "--parallel", String(settings.parallel)],
-      ...(settings.threads ? ["--threads", String(settings.threads)] : []),
+      ...given("--threads", settings.threads),
+      ...given("--batch-size", settings.batchSize),
+      ...given("--ubatch-size", settings.ubatchSize),
+      ...given("--flash-attn", settings.flashAttention),
+      ...given("--cache-type-k", settings.cacheTypeK),
+      ...given("--cache-type-v", settings.cacheTypeV),
+      ...(settings.embeddings ? ["--embeddings"] : []),
+      ...(settings.jinja === undefined ? [] : [settings.jinja ? "--jinja" : "--no-jinja"]),
       ...(model.mmproj ? ["--mmproj", seen(model.mmproj, IMAGE.mmproj)] : []),
       ...(settings.chatTemplate ? ["--chat-template-file", `${context.home}/${TEMPLATE_FILE}`] : []),
+      ...settings.args,
     ],
     ...(settings.chatTemplate && {
       files: [{ path: TEMPLATE_FILE, mode: "0600", content: [settings.chatTemplate] }],
@@ -38,8 +50,9 @@ function plan(settings: Omit<Settings, "env">, context: PlanContext): KindPlan |
     check: {
       kind: "llama-server",
       url: `http://${context.at.host}:${context.at.port}`,
-      alias: model.name,
+      alias,
       contextSize: settings.contextSize,
+      ...(settings.embeddings && { embeddings: true }),
     },
     readyTimeoutMs: 300_000,
     // Long enough for the answer under way; the server frees its memory afterwards.
@@ -56,6 +69,17 @@ function plan(settings: Omit<Settings, "env">, context: PlanContext): KindPlan |
     },
   };
 }
+
+const given = (flag: string, value: string | number | undefined): readonly string[] =>
+  value === undefined ? [] : [flag, String(value)];
+
+const ownedFlags = (flags: readonly string[], name: string): Problem => ({
+  code: "FLAG_OWNED",
+  where: `services.${name}.args`,
+  expected: "flags that nothing else of the stack file decides",
+  got: flags.map((flag) => `\`${flag}\``).join(", "),
+  fix: flags.map((flag) => `${flag} is decided by ${ownerOf(flag) ?? ""}`).join("; "),
+});
 
 /** Weights, twice the cache of a large model for each token of the context, and the server itself. */
 const memoryOf = ({ bytes }: ModelPlan, contextSize: number): number =>

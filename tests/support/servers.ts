@@ -236,7 +236,7 @@ export function writeFor(dir: string, name: string, text: string): string {
   return path;
 }
 
-function tool(name: ToolName): Tool {
+export function tool(name: ToolName): Tool {
   const found = readTools(cacheDir)[name];
   if (found === undefined) throw new Error(`${name} is not installed. Fix: ./engineroom setup`);
   return found;

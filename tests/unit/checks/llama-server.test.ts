@@ -3,6 +3,7 @@ import { failed, pending, ready } from "#checks/check.ts";
 import type { Outcome } from "#checks/check.ts";
 import {
   judgeLlamaAlias,
+  judgeLlamaEmbedding,
   judgeLlamaHealth,
   judgeLlamaProps,
   judgeLlamaToken,
@@ -91,6 +92,28 @@ const cases: Case[] = [
     answer(501, error("This server does not support completions")),
     foreign(`${url}/completion answered 501: This server does not support completions`),
   ],
+  [
+    "an embedding",
+    judgeLlamaEmbedding,
+    answer(200, { data: [{ embedding: [0, 0.5] }] }),
+    ready(`${url} made an embedding of 2 numbers with gemma`),
+  ],
+  [
+    "an embedding of nothing",
+    judgeLlamaEmbedding,
+    answer(200, { data: [{ embedding: [0, 0] }] }),
+    pending(`${url}/v1/embeddings answered 200 without an embedding`),
+  ],
+  [
+    "no pooling",
+    judgeLlamaEmbedding,
+    answer(400, error("Pooling type 'none' is not OAI compatible.")),
+    failed(
+      `${url}/v1/embeddings answered 400: Pooling type 'none' is not OAI compatible.`,
+      "take a model that makes embeddings, or set `args: [--pooling, mean]`",
+    ),
+  ],
+  ["no embeddings here", judgeLlamaEmbedding, answer(404, {}), foreign(`${url}/v1/embeddings answered 404`)],
 ];
 
 describe("judges of llama-server", () => {

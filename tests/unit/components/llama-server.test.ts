@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { containerOf, context, readable, serviceOf } from "#tests/support/stack.ts";
+import { containerOf, context, problemsOf, readable, serviceOf } from "#tests/support/stack.ts";
 
 const plan = (settings: object = {}) =>
   readable(
@@ -105,6 +105,8 @@ describe("a setting changes the plan", () => {
       { chatTemplate: "{{ x }}" },
       { files: [{ path: "chat-template.jinja", mode: "0600", content: ["{{ x }}"] }] },
     ],
+    ["alias", { alias: "org/chat:1" }, { check: { alias: "org/chat:1" } }],
+    ["embeddings", { embeddings: true }, { check: { embeddings: true } }],
   ])("%s", (_what, settings, expected) => expect(plan(settings)).toMatchObject(expected));
 });
 
@@ -117,9 +119,71 @@ describe("an argument follows", () => {
     ["parallel", { parallel: 4 }, "--ctx-size 4096 --parallel 4"],
     ["threads", { threads: 3 }, "--threads 3"],
     ["chatTemplate", { chatTemplate: "x" }, "--chat-template-file STACK/services/chat/chat-template.jinja"],
+    ["alias", { alias: "org/chat:1" }, "--alias org/chat:1 --host"],
+    ["batchSize", { batchSize: 256 }, "--batch-size 256"],
+    ["ubatchSize", { ubatchSize: 128 }, "--ubatch-size 128"],
+    ["flashAttention", { flashAttention: "auto" }, "--flash-attn auto"],
+    ["flashAttention, as YAML 1.1 reads off", { flashAttention: false }, "--flash-attn off"],
+    ["cacheTypeK", { cacheTypeK: "q8_0" }, "--cache-type-k q8_0"],
+    ["cacheTypeV", { cacheTypeV: "q4_0" }, "--cache-type-v q4_0"],
+    ["embeddings", { embeddings: true }, " --embeddings"],
+    ["jinja", { jinja: true }, " --jinja"],
+    ["no jinja", { jinja: false }, " --no-jinja"],
+    [
+      "args, after all others",
+      { args: ["--n-gpu-layers", 999, "--no-warmup"] },
+      "--parallel 1 --n-gpu-layers 999 --no-warmup",
+    ],
   ])("%s", (_setting, settings, part) => expect(argv(settings)).toContain(part));
 
   it("threads are the server's own choice where nobody says", () => expect(argv({})).not.toContain("--threads"));
+});
+
+describe("refuses in args what another key decides:", () => {
+  const problems = (args: readonly unknown[]) =>
+    problemsOf({
+      models: { gemma: { file: "gemma.gguf" } },
+      services: { chat: { kind: "llama-server", model: "gemma", args } },
+    });
+
+  it.each([
+    ["--port", "port"],
+    ["-c", "contextSize"],
+    ["--ctx_size", "contextSize"],
+    ["-np", "parallel"],
+    ["-hf", "model"],
+    ["--embedding", "embeddings"],
+    ["--mmproj", "mmproj of the model"],
+    ["--host", "engineroom, which binds loopback: kind nginx opens it to others"],
+  ])("%s", (flag, by) =>
+    expect(problems(["--verbose", flag, "1"])).toEqual([
+      {
+        code: "FLAG_OWNED",
+        where: "services.chat.args",
+        expected: "flags that nothing else of the stack file decides",
+        got: `\`${flag}\``,
+        fix: `${flag} is decided by ${by}`,
+      },
+    ]),
+  );
+
+  it("all of them at once", () =>
+    expect(problems(["-m", "x", "--alias", "y"])).toMatchObject([
+      { got: "`-m`, `--alias`", fix: "-m is decided by model; --alias is decided by alias" },
+    ]));
+
+  it("and takes values that look like flags only at first", () => expect(problems(["--seed", "-1"])).toEqual([]));
+
+  it("an alias with a comma, which the server would divide", () =>
+    expect(
+      problemsOf({
+        models: { gemma: { file: "gemma.gguf" } },
+        services: { chat: { kind: "llama-server", model: "gemma", alias: "a,b", flashAttention: "yes" } },
+      }).map(({ where, expected }) => [where, expected]),
+    ).toEqual([
+      ["services.chat.alias", "a name without commas and spaces, a letter or digit first"],
+      ["services.chat.flashAttention", "on, off or auto"],
+    ]));
 });
 
 describe("in a container", () => {
