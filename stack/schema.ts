@@ -157,6 +157,8 @@ export const stackSettings = z.strictObject({
   portOffset: z.int().min(0).max(60_000).default(0),
   /** Where relative model files are looked up. Default: the models directory of the cache. */
   modelsDir: z.string().optional(),
+  /** `small`: the small model that set-up brings stands in for every model; `engineroom models use` writes it. */
+  models: z.enum(["declared", "small"]).default("declared"),
   /** Whether `destroy` keeps the services' data. */
   data: z.enum(["kept", "disposable"]).default("kept"),
   /** Name of the network that the stack's containers share. Default: `engineroom-<stack>`. */

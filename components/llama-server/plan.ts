@@ -37,6 +37,10 @@ function plan(settings: Omit<Settings, "env">, context: PlanContext): KindPlan |
       ...given("--cache-type-k", settings.cacheTypeK),
       ...given("--cache-type-v", settings.cacheTypeV),
       ...(settings.embeddings ? ["--embeddings"] : []),
+      // The small model was not made for embeddings: it names no way to make one vector of its tokens'.
+      ...(settings.embeddings && model.standsInFor !== undefined && !settings.args.includes("--pooling")
+        ? ["--pooling", "mean"]
+        : []),
       ...(settings.jinja === undefined ? [] : [settings.jinja ? "--jinja" : "--no-jinja"]),
       ...(model.mmproj ? ["--mmproj", seen(model.mmproj, IMAGE.mmproj)] : []),
       ...(settings.chatTemplate ? ["--chat-template-file", `${context.home}/${TEMPLATE_FILE}`] : []),
@@ -51,7 +55,8 @@ function plan(settings: Omit<Settings, "env">, context: PlanContext): KindPlan |
       kind: "llama-server",
       url: `http://${context.at.host}:${context.at.port}`,
       alias,
-      contextSize: settings.contextSize,
+      // A small model that stands in for a large one may know no context of that size: the server takes its own then.
+      contextSize: model.standsInFor === undefined ? settings.contextSize : 0,
       ...(settings.embeddings && { embeddings: true }),
     },
     readyTimeoutMs: 300_000,

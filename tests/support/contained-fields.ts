@@ -348,6 +348,7 @@ export const containedSettings = (ground: Ground): Rows => ({
     ...up("db", "broker", "chat", "llm", "api", "bus", "store", "metrics", "site", "edge"),
     ...AT_BROKER,
   ),
+  models: to("small", "chat-model", ...up("chat"), ...sent),
   modelsDir: to(ground.otherModelsDir, "chat-model", ...up("chat"), ...sent),
 });
 

@@ -340,6 +340,7 @@ export const settingsFields = (ground: Ground): Rows => ({
     // tick has its port from the file, and follows what it refers to.
     ...everyService,
   ),
+  models: to("small", "chat-model", ...up("chat"), ...sent),
   modelsDir: to(ground.otherModelsDir, "chat-model", ...up("chat"), ...sent),
 });
 
