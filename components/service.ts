@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import { modelWaitFile } from "#observe/model-wait.ts";
 import { ModelFile, urnBelow } from "#providers/resources.ts";
 import type { HostContext } from "#runtime/host-plan.ts";
 import type { ServicePlan } from "#stack/plan.ts";
@@ -41,6 +42,8 @@ export class Service extends pulumi.ComponentResource {
           ...(plan.model.mmproj && { mmproj: plan.model.mmproj }),
           missing: plan.model.missing,
           stableSeconds: plan.model.stableSeconds,
+          waitSeconds: plan.model.waitSeconds,
+          waitFile: modelWaitFile(context.places, plan.name),
           cacheFile: `${context.host.cacheDir}/model-hashes.json`,
           stamp: args.modelStamp,
           progressUrn: urnBelow(type, "ModelFile", `${plan.name}-model`),

@@ -1,4 +1,5 @@
 import type { Outcome } from "#checks/check.ts";
+import type { ModelWait } from "#observe/model-wait.ts";
 import type { EngineState, ServiceSeen, SupervisorSeen } from "#observe/observe.ts";
 import { isLaunched } from "#observe/records.ts";
 import type { ProgramState } from "#observe/supervisord.ts";
@@ -23,6 +24,8 @@ export interface Evidence {
   readonly outcome: Outcome | undefined;
   /** Services that it needs and that are not ready. */
   readonly unmet: readonly string[];
+  /** An `up` under way waits for its model. */
+  readonly modelWait: ModelWait | undefined;
   /** Of a job: the data that it ran on is not what is there now. */
   readonly dataRenewed: boolean;
   /** An apply has begun: its files are there. */
@@ -51,7 +54,13 @@ const READY: ReadonlySet<State> = new Set<State>(["ready", "done", "degraded"]);
 export const isReady = (state: State): boolean => READY.has(state);
 
 export function judgeState(evidence: Evidence): Judged {
-  const { plan, supervisor } = evidence;
+  const { plan, supervisor, modelWait, now } = evidence;
+  if (modelWait && evidence.pid === 0) {
+    return {
+      state: "waiting",
+      reason: `${modelWait.reason} (${Math.max(0, Math.round(modelWait.until - now))} s left)`,
+    };
+  }
   if (plan.in === "container") return judgeInContainer(evidence);
   if (supervisor.state === "foreign") {
     return { state: "missing", reason: `its supervisord's socket belongs to ${supervisor.owner || "somebody else"}` };

@@ -6,6 +6,7 @@ import { insideHost } from "#checks/inside.ts";
 import { lives, processStats, treeOf } from "#checks/process-tree.ts";
 import { runCheck } from "#checks/run.ts";
 import { uptimeOf } from "#checks/supervised.ts";
+import { modelWaitFile, readModelWait } from "#observe/model-wait.ts";
 import type { ServiceSeen } from "#observe/observe.ts";
 import { lookAround, type Opened, type World } from "#observe/world.ts";
 import { serviceHome } from "#runtime/host-plan.ts";
@@ -89,6 +90,7 @@ export async function lookAtServices(opened: Opened, options: LookOptions): Prom
       engine: world.seen.engine,
       drift: world.drift.services.get(plan.name),
       unmet: plan.needs.filter((need) => !isReady(states.get(need) ?? "missing")),
+      modelWait: plan.model && readModelWait(modelWaitFile(opened.plan.places, plan.name)),
       dataRenewed: isRenewed(seen, world),
       applied: hasBegun(plan, seen, opened),
       now: Date.now() / 1000,

@@ -1,13 +1,16 @@
-import { basename } from "node:path";
+import { rmdirSync, rmSync } from "node:fs";
+import { basename, dirname } from "node:path";
 import { explain } from "#checks/explain.ts";
 import { inspectModelFile } from "#checks/model-file.ts";
 import { waitUntilFinal } from "#checks/wait.ts";
+import { modelWaitNote } from "#observe/model-wait.ts";
+import { writeFileAtomic } from "#setup/atomic.ts";
 import type { ModelFileInputs } from "./resources.ts";
 import { watchInterrupt } from "./interrupt.ts";
 import { progressOf } from "./progress.ts";
 
-/** A download of a large model by other means; a file that is there is judged at once. */
-const WAIT_MS = 3_600_000;
+/** A display that only appends must not drown in words. */
+const WORDS_EVERY_MS = 2000;
 /** One attempt may hash a file of many gigabytes. */
 const ATTEMPT_MS = 1_800_000;
 
@@ -22,12 +25,33 @@ export async function update(_id: string, _olds: ModelFileInputs, inputs: ModelF
 /** Waits until the file is whole, at rest, and has the declared content. */
 export async function prove(inputs: ModelFileInputs): Promise<ModelFileInputs & { readonly detail: string }> {
   const progress = progressOf(inputs.progressUrn);
+  const { waitFile, waitSeconds = 3600 } = inputs;
+  const until = Date.now() / 1000 + waitSeconds;
+  let spokenAt = -WORDS_EVERY_MS;
+  const onPending = ({ reason }: { readonly reason: string }, elapsedMs: number) => {
+    if (elapsedMs - spokenAt < WORDS_EVERY_MS) return;
+    spokenAt = elapsedMs;
+    progress(`${reason} (${Math.max(0, Math.ceil(waitSeconds - elapsedMs / 1000))} s left)`);
+    if (waitFile !== undefined) writeFileAtomic(waitFile, modelWaitNote({ reason, until }));
+  };
   using interrupt = watchInterrupt();
   const report = await waitUntilFinal(
     (signal) => inspectModelFile(inputs, { level: "full", cacheFile: inputs.cacheFile, signal }),
-    { timeoutMs: WAIT_MS, attemptMs: ATTEMPT_MS },
-    { signal: interrupt.signal, onPending: ({ reason }) => progress(reason) },
+    { timeoutMs: waitSeconds * 1000, attemptMs: ATTEMPT_MS },
+    { signal: interrupt.signal, onPending },
   );
-  if (report.outcome.status !== "ready") throw new Error(explain(basename(inputs.path), report));
-  return { ...inputs, detail: report.outcome.detail };
+  if (waitFile !== undefined) forget(waitFile);
+  if (report.outcome.status === "ready") return { ...inputs, detail: report.outcome.detail };
+  const fix = `bring the file, then ./engineroom up; \`waitTimeout\` is ${waitSeconds} s`;
+  throw new Error(explain(basename(inputs.path), report, { fix }));
+}
+
+/** The note, and the directory of notes where it was the last one. */
+function forget(file: string): void {
+  rmSync(file, { force: true });
+  try {
+    rmdirSync(dirname(file));
+  } catch {
+    // There was none, or others still wait.
+  }
 }

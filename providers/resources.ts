@@ -64,6 +64,10 @@ export interface ModelFileInputs {
   readonly mmproj?: string;
   readonly missing: "fail" | "wait";
   readonly stableSeconds: number;
+  /** How long it is waited for, when it is not there or not whole. Default: an hour. */
+  readonly waitSeconds?: number;
+  /** Where it is noted meanwhile that a service waits for it. */
+  readonly waitFile?: string;
   readonly cacheFile: string;
   /** Size, time and inode as the program saw them, so that a replaced file is proven again; empty where it was not there. */
   readonly stamp: string;
@@ -97,7 +101,7 @@ export interface OllamaModelSpec {
   /** With its tag. */
   readonly name: string;
   /** Absent: it is pulled. */
-  readonly file?: Pick<ModelFileInputs, "path" | "sha256" | "mmproj" | "missing" | "stableSeconds">;
+  readonly file?: Pick<ModelFileInputs, "path" | "sha256" | "mmproj" | "missing" | "stableSeconds" | "waitSeconds">;
   readonly template?: string;
   readonly system?: string;
 }

@@ -69,10 +69,11 @@ function bringModels(
   });
 }
 
-const fileOf = ({ path, sha256, mmproj, missing, stableSeconds }: ModelPlan) => ({
+const fileOf = ({ path, sha256, mmproj, missing, stableSeconds, waitSeconds }: ModelPlan) => ({
   path,
   ...(sha256 && { sha256 }),
   ...(mmproj && { mmproj }),
   missing,
   stableSeconds,
+  waitSeconds,
 });

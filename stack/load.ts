@@ -249,14 +249,18 @@ function unknownKind(where: string, kind: unknown): Problem {
 
 function modelPlan(
   name: string,
-  model: z.output<typeof modelSettings> = { file: "", missing: "fail", stable: 0 },
+  model: z.output<typeof modelSettings> = { file: "", missing: "fail", stable: 0, waitTimeout: 0 },
   settings: z.output<typeof stackSettings> | undefined,
   { host, places, bytesOf }: LoadContext,
 ): ModelPlan {
   const cached = join(host.cacheDir, "models");
   const directory = settings?.modelsDir ? absolute(settings.modelsDir, places.projectDir) : cached;
   const path = absolute(model.file, directory);
-  const waits = { missing: model.missing, stableSeconds: model.stable / 1000 };
+  const waits = {
+    missing: model.missing,
+    stableSeconds: model.stable / 1000,
+    waitSeconds: model.waitTimeout / 1000,
+  };
   if (settings?.models === "small") {
     const small = join(cached, SMALL_MODEL.file);
     // A projector of another model would not fit.
@@ -542,13 +546,14 @@ const SECRET_SETTINGS: ReadonlySet<string> = new Set(["password", "secretKey"]);
 const PRIVATE_SETTINGS: ReadonlySet<string> = new Set(["env", "files"]);
 
 function resolveSettings(draft: Draft, scope: Scope, problems: Problem[]): ResolvedDraft {
-  const needs = new Set<string>(explicitNeeds(draft, scope, problems));
+  const needs = new Set<string>(named(draft, "needs", scope, problems));
+  const unawaited = new Set(named(draft, "doesNotWaitFor", scope, problems));
   const referred = new Set<string>();
   const read = (text: string, path: readonly (string | number)[]): Text => {
     const { text: found, uses, problems: trouble } = resolve(text, scope);
     for (const use of uses) {
       referred.add(use);
-      if (!NOT_WAITED_FOR.has(String(path[0]))) needs.add(use);
+      if (!NOT_WAITED_FOR.has(String(path[0])) && !unawaited.has(use)) needs.add(use);
     }
     const where = ["services", draft.name, ...path].join(".");
     for (const problem of trouble) problems.push({ where, ...problem });
@@ -574,7 +579,7 @@ function resolveSettings(draft: Draft, scope: Scope, problems: Problem[]): Resol
       sortedEntries(value as Readonly<Record<string, unknown>>).map(([key, item]) => [key, walk(item, [...path, key])]),
     );
   };
-  const { needs: _needs, ...rest } = draft.settings;
+  const { needs: _needs, doesNotWaitFor: _unawaited, ...rest } = draft.settings;
   const settings = walk(rest, []) as ResolvedDraft["settings"];
   return { settings, needs: [...needs].sort(), uses: [...referred].sort() };
 }
@@ -583,12 +588,13 @@ function resolveSettings(draft: Draft, scope: Scope, problems: Problem[]): Resol
 const sortedEntries = <Value>(map: Readonly<Record<string, Value>>): [string, Value][] =>
   Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1));
 
-function explicitNeeds(draft: Draft, scope: Scope, problems: Problem[]): readonly string[] {
-  return draft.settings.needs.flatMap((need, index) => {
+/** Services that a setting names; `name?` where one may be disabled. */
+function named(draft: Draft, key: "needs" | "doesNotWaitFor", scope: Scope, problems: Problem[]): readonly string[] {
+  return draft.settings[key].flatMap((need, index) => {
     const name = need.replace(/\?$/, "");
     if (scope.outputs.has(name) || scope.broken.has(name)) return [name];
     if (name !== need && scope.disabled.has(name)) return [];
-    problems.push({ where: `services.${draft.name}.needs.${index}`, ...absent(name, `${name}?`, scope) });
+    problems.push({ where: `services.${draft.name}.${key}.${index}`, ...absent(name, `${name}?`, scope) });
     return [];
   });
 }

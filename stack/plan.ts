@@ -112,6 +112,8 @@ export interface ModelPlan {
   readonly missing: "fail" | "wait";
   /** How long its size must not change before it counts as complete. */
   readonly stableSeconds: number;
+  /** How long `up` waits for it, when it is not there or not whole. */
+  readonly waitSeconds: number;
   readonly source?: {
     readonly downloads: readonly ModelDownload[];
     /** Name of the user's secret that opens the source. */

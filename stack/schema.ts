@@ -77,6 +77,8 @@ export const baseSettings = {
   required: z.boolean().default(true),
   /** Services that must be ready first, besides those that it refers to; `name?` where it may be disabled. */
   needs: z.array(z.string()).default([]),
+  /** Services that it refers to and does not wait for. */
+  doesNotWaitFor: z.array(z.string()).default([]),
   /** Environment variables; values may refer to other services and to secrets. */
   env: z
     .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "a variable's name: letters, digits and `_`"), scalar)
@@ -214,6 +216,8 @@ export const modelSettings = z.strictObject({
   missing: z.enum(["fail", "wait"]).default("fail"),
   /** How long the size must not change before the file counts as complete. */
   stable: duration.default(2000),
+  /** How long `up` waits for a file that is not there, or not whole yet. */
+  waitTimeout: duration.default(3_600_000),
 });
 
 export const secretSettings = z.union([

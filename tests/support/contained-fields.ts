@@ -84,6 +84,8 @@ const base = (service: ServiceName): Rows => ({
   enabled: to(false, ...made(service), "containers", ...followersOf[service]),
   required: to(false, `${service}-ready`),
   env: to(added({ EXTRA: "1" }), ...up(service)),
+  // Only an order.
+  doesNotWaitFor: to(["site"]),
   logFile: misplaced("/tmp/engineroom-fields.log"),
   memory: to("3GiB", ...up(service)),
   cpus: to(1.5, ...up(service)),
@@ -336,6 +338,7 @@ export const containedSettings = (ground: Ground): Rows => ({
   // Another owner has other places, names and labels; only what is made of content stays.
   id: to(
     "fields-other",
+    "chat-model",
     ...everyContainer,
     ...[...HAS_FILES].map((service) => `${service}-files`),
     ...["network", "containers", "volume-test-db", "volume-test-broker", "volume-test-llm"],
@@ -360,6 +363,7 @@ export const containedModel = (ground: Ground): Rows => ({
   mmproj: to("mmproj.gguf", "chat-model", ...up("chat"), ...sent),
   missing: to("wait", "chat-model", ...sent),
   stable: to("1s", "chat-model", ...sent),
+  waitTimeout: to("5m", "chat-model", ...sent),
 });
 
 /** Other sources of the secret that `tick` gets. */

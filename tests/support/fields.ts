@@ -73,6 +73,8 @@ function common(service: Exclude<ServiceName, "migrate">, need: ServiceName, sig
     enabled: to(false, ...own, ...followersOf[service]),
     required: to(false, `${service}-ready`, ...waitersOf[service]),
     needs: to((needs: unknown) => [...((needs as string[] | undefined) ?? []), need], ...own),
+    // It does not refer to this one.
+    doesNotWaitFor: to([need]),
     env: to(added({ EXTRA: "1" }), ...own),
     logFile: to("/tmp/engineroom-fields.log", ...own),
     errorLog: to("/tmp/engineroom-fields.err", ...own),
@@ -176,6 +178,8 @@ export const serviceFields = (ground: Ground): Readonly<Record<ServiceName, Rows
     enabled: to(false, "migrate-run", ...followersOf.migrate),
     required: to(false, "migrate-run", ...waitersOf.migrate),
     needs: to(["broker"], "migrate-run"),
+    // Its gate goes.
+    doesNotWaitFor: to(["db"], "migrate-run"),
     env: to(added({ EXTRA: "1" }), "migrate-run"),
     logFile: to("/tmp/engineroom-fields.log", "migrate-run"),
     build: to(ground.otherApp, "migrate-run", "build-other"),
@@ -330,7 +334,7 @@ export const settingsFields = (ground: Ground): Rows => ({
   subnet: to("10.77.1.0/24"),
   // Another owner has other places, so all of the stack is another one; only what is made of content stays.
   id: {
-    ...to("fields-other", ...everyService, "migrate-run", "supervisor"),
+    ...to("fields-other", ...everyService, "migrate-run", "supervisor", "chat-model"),
     // The running stack is a stranger then, and has the ports.
     refusedBeside: "PORT_TAKEN",
   },
@@ -356,6 +360,7 @@ export const modelFields = (ground: Ground): Rows => ({
   },
   missing: to("wait", "chat-model", ...sent),
   stable: to("1s", "chat-model", ...sent),
+  waitTimeout: to("5m", "chat-model", ...sent),
 });
 
 /** Every row with its path in the stack. */

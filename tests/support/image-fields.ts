@@ -17,6 +17,8 @@ const common = (service: ImageService, need: ImageService): Rows => ({
   in: misplaced("host"),
   required: to(false, `${service}-ready`),
   needs: to((needs: unknown) => [...((needs as string[] | undefined) ?? []), need]),
+  // Only an order.
+  doesNotWaitFor: to([need]),
   env: to(added({ EXTRA: "1" }), ...up(service)),
   logFile: misplaced("/tmp/engineroom-fields.log"),
   errorLog: misplaced("/tmp/engineroom-fields.err"),

@@ -56,6 +56,7 @@ it("has this plan", () =>
       "name": "gemma",
       "path": "CACHE/models/gemma.gguf",
       "stableSeconds": 2,
+      "waitSeconds": 3600,
     },
     "name": "chat",
     "needs": [],

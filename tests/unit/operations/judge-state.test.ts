@@ -25,6 +25,7 @@ const RUNNING: Evidence = {
   pid: 7,
   outcome: ready("it answers"),
   unmet: [],
+  modelWait: undefined,
   dataRenewed: false,
   applied: true,
   memoryBytes: 2 ** 20,
@@ -55,6 +56,18 @@ const cases: readonly (readonly [
     { outcome: pending("loads"), seen: seen("RUNNING", { startedAt: NOW - 10 }, history(start(NOW - 10))) },
     "starting",
     /^loads$/,
+  ],
+  [
+    "waiting for its model",
+    { pid: 0, modelWait: { reason: "/m/a.gguf does not exist; waiting for it", until: NOW + 7.4 } },
+    "waiting",
+    /^\/m\/a\.gguf does not exist; waiting for it \(7 s left\)$/,
+  ],
+  [
+    "waiting for another model while it serves this one",
+    { modelWait: { reason: "x", until: NOW } },
+    "ready",
+    undefined,
   ],
   ["pending after its time", { outcome: pending("loads") }, "unhealthy", /^loads$/],
   [

@@ -11,7 +11,7 @@ const withKey = (extra: Record<string, unknown>): RawStack => ({ services: { web
 const KINDS =
   "postgres, redis, llama-server, ollama, nginx, web, frontend, celery-worker, celery-beat, dramatiq-worker, rq-worker, worker, job, process, object-store, mqtt, prometheus, grafana, loki, alloy, container";
 const WEB_KEYS =
-  "kind, in, enabled, required, needs, env, logFile, memory, cpus, containerName, errorLog, restart, ready, " +
+  "kind, in, enabled, required, needs, doesNotWaitFor, env, logFile, memory, cpus, containerName, errorLog, restart, ready, " +
   "stopSignal, stopGrace, pidFile, port, build, image, runAs, readOnly, capabilities, cwd, command, health";
 const SERVICE_NAME =
   "a name of at most 31 lower-case letters, digits and hyphens, a letter first, and not `self`, `secret` or `relay`";
@@ -87,7 +87,7 @@ describe("settings and models", () => {
       "a misspelt key",
       { settings: { portOfset: 1 } },
       [
-        "settings.portOfset: expected one of in, id, portOffset, modelsDir, data, networkName, subnet, got `portOfset`. Fix: did you mean `portOffset`? [STACK_KEY]",
+        "settings.portOfset: expected one of in, id, portOffset, modelsDir, models, data, networkName, subnet, got `portOfset`. Fix: did you mean `portOffset`? [STACK_KEY]",
       ],
     ],
     [
@@ -138,7 +138,7 @@ describe("settings and models", () => {
       { models: { m: { fil: "a" } } },
       [
         "models.m.file: expected a text, got nothing. Fix: add models.m.file [STACK_VALUE]",
-        "models.m.fil: expected one of file, sha256, source, mmproj, missing, stable, got `fil`. Fix: did you mean `file`? [STACK_KEY]",
+        "models.m.fil: expected one of file, sha256, source, mmproj, missing, stable, waitTimeout, got `fil`. Fix: did you mean `file`? [STACK_KEY]",
       ],
     ],
     [
@@ -596,6 +596,20 @@ describe("references", () => {
       ["web", ["db", "job"]],
     ]);
   });
+
+  it("order nothing where a service says that it does not wait", () => {
+    const env = { A: "${db.url}", B: "${other.url}" };
+    const services = { a: { ...web, env, doesNotWaitFor: ["db", "off?"] }, db, other: { ...web, port: 9000 } };
+    const { services: plans } = planOf({ services: { ...services, off: { ...db, enabled: false } } });
+    const { needs, gates, env: resolved } = plans.find(({ name }) => name === "a")!;
+    expect([needs, gates]).toEqual([["other"], [{ port: { host: "127.0.0.1", port: 9000 } }]]);
+    expect(resolved["A"]).toEqual(["postgresql://app:", { secret: "db.password", as: "url" }, "@127.0.0.1:5432/app"]);
+  });
+
+  it("name what there is in doesNotWaitFor, too", () =>
+    expect(problemsOf({ services: { a: { ...web, doesNotWaitFor: ["dba"] }, db } })).toMatchObject([
+      { code: "REFERENCE_UNKNOWN", where: "services.a.doesNotWaitFor.0", fix: "did you mean `db`?" },
+    ]));
 });
 
 describe("secrets", () => {

@@ -77,6 +77,7 @@ describe("models: small", () => {
         sha256: SMALL_MODEL.sha256,
         missing: "wait",
         stableSeconds: 2,
+        waitSeconds: 3600,
       },
     ]));
 
