@@ -103,6 +103,7 @@ it("has this plan", () =>
           "name": "gemma",
           "path": "CACHE/models/gemma.gguf",
           "stableSeconds": 2,
+          "waitSeconds": 3600,
         },
         "name": "gemma:latest",
       },
