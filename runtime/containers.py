@@ -109,9 +109,15 @@ def start_network(plan):
 
 
 def stop_network(plan):
+    """Removes the stack's network, unless a container that is not the stack's is connected to it."""
     path, found = own_network(plan)
-    if found:
-        ask("DELETE", path)
+    if not found:
+        return
+    others = sorted(one["Name"] for one in (found.get("Containers") or {}).values())
+    if others:
+        fix = "; ".join(f"docker network disconnect {plan['name']} {other}" for other in others)
+        raise Refused(f"network {plan['name']}: expected no container on it any more, got {', '.join(others)}. Fix: {fix}")
+    ask("DELETE", path)
 
 
 def own_network(plan):

@@ -65,6 +65,9 @@ const engineName = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{1,127}$/, "a name of letters, digits and `_.-`, a letter or digit first");
 
+/** Of the engine, for a container. */
+const LEAST_MEMORY = 6 * 2 ** 20;
+
 const CPUS = "a number of CPUs, such as 1.5";
 
 /** What every kind has, jobs too. */
@@ -86,7 +89,7 @@ export const baseSettings = {
   /** Where it logs. Default: `<state>/logs/<name>.log`. */
   logFile: logPath.optional(),
   /** Most memory that it may use: enforced on a container, watched on the host. Default in a container: a kind's own. */
-  memory: size.optional(),
+  memory: size.refine((bytes) => bytes >= LEAST_MEMORY, "at least 6MiB: no engine takes a lower limit").optional(),
   /** Most CPUs that its container may use, such as 1.5. */
   cpus: z.number(CPUS).positive(CPUS).max(1024, CPUS).optional(),
   /** Name of its container. Default: `<stack>-<name>`. */

@@ -171,8 +171,7 @@ def image_with_sleep():
     return min(tags, default=None)
 
 
-@unittest.skipIf(REASON, REASON)
-class Sweep(Apply):
+class WithEngine(Apply):
     OWNER = f"er-python-{os.getpid()}/dev"
 
     @classmethod
@@ -190,7 +189,7 @@ class Sweep(Apply):
         _, text = ask("GET", f"/containers/json?all=1&filters={filters}")
         return [c["Id"] for c in json.loads(text) if not os.path.exists(f"/proc/{c['Labels'][TEST_LABEL]}")]
 
-    def container(self, name, owner=OWNER, start=False, volumes=None):
+    def container(self, name, owner=OWNER, start=False, volumes=None, network="none"):
         """A container of ours; it is gone after the test."""
         settings = {
             "Image": self.image,
@@ -199,7 +198,7 @@ class Sweep(Apply):
             "Labels": {TEST_LABEL: str(os.getpid()), **({"engineroom.owner": owner} if owner else {})},
             "Volumes": {path: {} for path in volumes or []},
             "StopSignal": "SIGKILL",
-            "HostConfig": {"NetworkMode": "none"},
+            "HostConfig": {"NetworkMode": network},
         }
         status, text = ask("POST", f"/containers/create?name={self.name(name)}", json.dumps(settings))
         self.assertEqual(status, 201, text)
@@ -214,6 +213,9 @@ class Sweep(Apply):
     def name(name):
         return f"er-python-{os.getpid()}-{name}"
 
+
+@unittest.skipIf(REASON, REASON)
+class Sweep(WithEngine):
     def note(self, service, container):
         os.makedirs(self.path(f"containers/{service}"), exist_ok=True)
         with open(self.path(f"containers/{service}/container.json"), "w", encoding="utf-8") as file:
@@ -312,18 +314,16 @@ class Sweep(Apply):
 
 
 @unittest.skipIf(REASON, REASON)
-class Network(Apply):
-    OWNER = f"er-python-{os.getpid()}/dev"
-
+class Network(WithEngine):
     def setUp(self):
         super().setUp()
         # Of no stack: those have 10.64.0.0/10 and up.
-        self.name = f"er-python-{os.getpid()}"
-        self.addCleanup(ask, "DELETE", f"/networks/{self.name}")
+        self.network_name = self.name("network")
+        self.addCleanup(ask, "DELETE", f"/networks/{self.network_name}")
 
-    def network(self, verb, owner=OWNER):
+    def network(self, verb, owner=WithEngine.OWNER):
         labels = {TEST_LABEL: str(os.getpid()), "engineroom.owner": owner}
-        plan = {"name": self.name, "subnet": "10.55.171.0/24", "gateway": "10.55.171.1", "labels": labels}
+        plan = {"name": self.network_name, "subnet": "10.55.171.0/24", "gateway": "10.55.171.1", "labels": labels}
         return self.apply(plan, "network", verb, DOCKER_HOST=HOST)
 
     def made(self):
@@ -332,7 +332,7 @@ class Network(Apply):
         return done.stdout.strip()
 
     def found(self):
-        status, text = ask("GET", f"/networks/{self.name}")
+        status, text = ask("GET", f"/networks/{self.network_name}")
         return json.loads(text) if status == 200 else None
 
     def test_is_made_as_planned_and_known_by_its_id(self):
@@ -360,11 +360,29 @@ class Network(Apply):
                 (refused.returncode, refused.stderr),
                 (
                     1,
-                    f"network {self.name}: expected that of another/dev, got that of {self.OWNER}. "
-                    f"Fix: docker network rm {self.name}, if nobody needs it\n",
+                    f"network {self.network_name}: expected that of another/dev, got that of {self.OWNER}. "
+                    f"Fix: docker network rm {self.network_name}, if nobody needs it\n",
                 ),
             )
         self.assertIsNotNone(self.found())
+
+    def test_that_a_strangers_container_uses_stays_and_the_container_is_named(self):
+        self.made()
+        stranger = self.container("guest", owner=None, start=True, network=self.network_name)
+        refused = self.network("stop")
+        guest = self.name("guest")
+        self.assertEqual(
+            (refused.returncode, refused.stderr),
+            (
+                1,
+                f"network {self.network_name}: expected no container on it any more, got {guest}. "
+                f"Fix: docker network disconnect {self.network_name} {guest}\n",
+            ),
+        )
+        self.assertIsNotNone(self.found())
+        self.assertEqual(ask("DELETE", f"/containers/{stranger}?force=1")[0], 204)
+        self.assertEqual(self.network("stop").returncode, 0)
+        self.assertIsNone(self.found())
 
 
 class Engine(Apply):

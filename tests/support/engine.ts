@@ -113,9 +113,16 @@ export const inspect = (name: string): Promise<Inspected> => engine<Inspected>({
 export const logOf = (name: string): Promise<string> =>
   askEngineText(host, { path: `/containers/${name}/logs`, query: { stdout: "1", stderr: "1" } });
 
+/** One that went between two looks. */
+function absent(error: unknown): undefined {
+  if (!(error instanceof EngineError) || error.status !== 404) throw error;
+}
+
 /** A stack's containers by service, stopped ones too. */
 export async function containersOf(owner: string): Promise<Readonly<Record<string, Inspected>>> {
   const { containers } = await holdings((labels) => labels[LABEL.owner] === owner);
-  const found = await Promise.all(containers.map(inspect));
-  return Object.fromEntries(found.map((one) => [one.Config.Labels[LABEL.service] ?? one.Name, one]));
+  const found = await Promise.all(containers.map((name) => inspect(name).catch(absent)));
+  return Object.fromEntries(
+    found.flatMap((one) => (one ? [[one.Config.Labels[LABEL.service] ?? one.Name, one] as const] : [])),
+  );
 }

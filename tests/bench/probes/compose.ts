@@ -116,7 +116,7 @@ async function measure(bench: Bench, program: string, one: Case): Promise<Findin
     );
     for (const { commands, samples } of sides) {
       for (const step of STEPS) {
-        const taken = await costs(bench, commands[step]);
+        const taken = await costs(bench, commands[step], {}, MISCOUNTED);
         if (run > 0) samples[step].push(taken);
       }
     }
@@ -134,6 +134,9 @@ async function measure(bench: Bench, program: string, one: Case): Promise<Findin
         : [],
   };
 }
+
+/** Engines before 23 now and then miscount a network's endpoints; it stays, without containers, and serves again. */
+const MISCOUNTED = /failed to remove network .* has active endpoints/;
 
 const emptySamples = (): Samples => ({ up: [], noOpUp: [], preview: [], status: [], down: [] });
 

@@ -332,6 +332,13 @@ describe("a key of a service", () => {
       ],
     ],
     [
+      "less memory than an engine takes",
+      withKey({ memory: "5MiB" }),
+      [
+        'services.web.memory: expected at least 6MiB: no engine takes a lower limit, got `"5MiB"`. Fix: correct services.web.memory [STACK_VALUE]',
+      ],
+    ],
+    [
       "a time without unit",
       withKey({ stopGrace: 10 }),
       [
