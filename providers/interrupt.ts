@@ -4,6 +4,9 @@ import { readText } from "#observe/records.ts";
 
 const LOOK_EVERY_MS = 200;
 
+/** What an engine gives its plugins. */
+const ADDRESS = /^[^\s/]+:\d+$/;
+
 /**
  * Aborts when the run is cancelled. A provider's process hears nothing of that: its `cancel` is empty, and it is in a
  * process group of its own. But the Pulumi program stays until its last resource is through, and a cancelled engine
@@ -11,10 +14,15 @@ const LOOK_EVERY_MS = 200;
  */
 export function watchInterrupt(): { readonly signal: AbortSignal } & Disposable {
   const controller = new AbortController();
-  const program = findProgram(process.argv.at(-1) ?? "");
-  const timer = setInterval(() => {
-    if (program !== undefined && processIdentity(program.pid)?.startTime !== program.startTime) controller.abort();
-  }, LOOK_EVERY_MS);
+  const engine = process.argv.at(-1) ?? "";
+  if (!ADDRESS.test(engine)) return { signal: controller.signal, [Symbol.dispose]: () => undefined };
+  const program = findProgram(engine);
+  const look = (): void => {
+    if (program === undefined || processIdentity(program.pid)?.startTime !== program.startTime) controller.abort();
+  };
+  // It may have gone before this wait began: between the two the engine had to start this process, or to ask it.
+  look();
+  const timer = setInterval(look, LOOK_EVERY_MS);
   return {
     signal: controller.signal,
     [Symbol.dispose]: () => {

@@ -37,7 +37,16 @@ it("aborts when the program of its engine has gone, and not when another one goe
   await aborted;
 });
 
-it("goes on where there is no such program", () => {
+it("aborts at once when the program has gone before", async () => {
+  const program = await startProgram(engine);
+  program.kill();
+  await once(program, "exit");
+  using interrupt = watchInterrupt();
+  expect(interrupt.signal.aborted).toBe(true);
+});
+
+it("goes on where no engine stands behind it", () => {
+  process.argv = before.slice(0, 2);
   using interrupt = watchInterrupt();
   expect(interrupt.signal.aborted).toBe(false);
 });
