@@ -1,4 +1,4 @@
-import { appendFileSync } from "node:fs";
+import { appendFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { programStates } from "#observe/supervisord.ts";
@@ -87,6 +87,20 @@ describeCases(cases, "repair by $driver.name, in: $runtime", ({ driver, runtime 
     const { changed, output } = await preview();
     expect(changed).toEqual(["base", "page", "side", "supervisor"]);
     expect(output).toContain("page: supervisord is down;");
+
+    await upRepairs();
+    expect(Object.values(before).filter(isAlive)).toEqual([]);
+    const after = { ...(await stack.pids()), supervisor: await stack.supervisor() };
+    expect(Object.keys(after).sort()).toEqual(["base", "page", "side", "supervisor"]);
+    expect(pidsOf(stack.processes())).toEqual(pidsOf(Object.values(after)));
+  });
+
+  onHost("starts all services again after the stack's directory was removed, and leaves no second copies", async () => {
+    const before = { ...(await stack.pids()), supervisor: await stack.supervisor() };
+    rmSync(stack.places.stackDir, { recursive: true });
+    expect(Object.values(before).filter((one) => !isAlive(one))).toEqual([]);
+
+    expect((await preview()).changed).toEqual(["base", "once", "page", "side", "supervisor"]);
 
     await upRepairs();
     expect(Object.values(before).filter(isAlive)).toEqual([]);
