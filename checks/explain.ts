@@ -22,6 +22,10 @@ export function explain(name: string, report: WaitReport, options: ExplainOption
   return head + (fix === undefined ? "" : ` Fix: ${fix}`) + logTail(options.log ?? []);
 }
 
+/** For a service that somebody else runs. */
+export const externalFix = (name: string): string =>
+  `start it where it runs (in: external: engineroom only asks it), or correct services.${name}.host and port`;
+
 /** The text without any of the secrets, in clear or encoded. The longest goes first: one may lie inside another. */
 export function redact(text: string, secrets: readonly string[]): string {
   return secrets

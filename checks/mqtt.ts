@@ -57,7 +57,7 @@ function judgeRefusal({ host, port, user, passwordFile }: MqttCheck, code: numbe
   if (code === 4 || code === 5)
     return failed(
       `${where} refused the login of ${user}`,
-      `make ${passwordFile ?? "the password file"} hold the password that the broker was started with`,
+      `declare the password that the broker was started with: ${passwordFile ?? "its file"} holds another`,
     );
   return code === 3
     ? pending(`${where} says that it is not available yet`)

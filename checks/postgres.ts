@@ -48,8 +48,8 @@ export function judgePostgres(check: PostgresCheck, evidence: PostgresEvidence):
 
 function loginFix({ user, passwordFile }: PostgresCheck): string {
   return passwordFile === undefined
-    ? "give the check the password file of this server"
-    : `make ${passwordFile} hold the password of the role ${user}`;
+    ? "declare the password that it asks for"
+    : `declare the password of the role ${user}: ${passwordFile} holds another`;
 }
 
 async function selectOne(check: PostgresCheck, password: string, signal: AbortSignal): Promise<PostgresEvidence> {

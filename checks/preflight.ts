@@ -11,6 +11,7 @@ import { readText } from "#observe/records.ts";
 import { modelFilesOf, type ModelPlan, type ServicePlan } from "#stack/plan.ts";
 import type { Problem } from "#stack/problems.ts";
 import { printable } from "#stack/text.ts";
+import { RELAY } from "#components/relay.ts";
 
 /** sun_path of unix(7), less its ending zero. */
 const SOCKET_PATH_BYTES = 107;
@@ -76,7 +77,7 @@ function toolProblems({ plan, context }: World): readonly Problem[] {
 function programProblems({ plan, hostPlans }: World): readonly Problem[] {
   return plan.services.flatMap((service) => {
     const [program] = service.argv;
-    if (service.in === "container" || program === undefined || service.build || service.tools.length > 0) return [];
+    if (service.in !== "host" || program === undefined || service.build || service.tools.length > 0) return [];
     const path = printable(hostPlans.get(service.name)?.launch.env["PATH"] ?? []);
     const places = program.includes("/")
       ? [join(service.cwd, program), program]
@@ -123,7 +124,7 @@ function socketProblems({ plan }: World): readonly Problem[] {
 
 /** Both begin a comment in supervisord's format, which knows no quotes. */
 function placeProblems({ plan }: World): readonly Problem[] {
-  if (plan.services.every((service) => service.in === "container")) return [];
+  if (!plan.services.some((service) => service.in === "host")) return [];
   return [plan.places.stackDir, plan.places.runDir]
     .filter((path) => /\s[;#]/.test(path))
     .map((path) => ({
@@ -186,6 +187,8 @@ async function portProblems(world: World): Promise<readonly Problem[]> {
       // The engine's own proxy listens for it, or nobody does and the kernel hands its packets on.
       if (container) return container.isOwn ? [] : [portTaken(service, port, container.words)];
       const stranger = listeners.get(port)?.find(isForeign);
+      const behind = plan.services.find(({ external }) => external?.port === port);
+      if (stranger && behind && service.name === RELAY) return [hiddenFromContainers(behind, stranger)];
       return stranger ? [portProblem(service, port, stranger)] : [];
     }),
   );
@@ -250,6 +253,15 @@ function portProblem(service: ServicePlan, port: number, { process: owner, user 
   const who = owner ? `process ${owner.pid} (${owner.command}) of user ${user}` : `a process of user ${user}`;
   return portTaken(service, port, stack ? `${who}, which belongs to engineroom stack ${stack}` : who);
 }
+
+/** On every address of this host, where the relay would listen for containers, there is the server itself. */
+const hiddenFromContainers = ({ name }: ServicePlan, { host }: Listener): Problem => ({
+  code: "EXTERNAL_HOST",
+  where: `services.${name}.host`,
+  expected: "an address that containers reach: this server listens on every address of this host",
+  got: `loopback, and it listens on ${/^0+$/.test(host) ? "::" : host}`,
+  fix: `set services.${name}.host to an address of this host, other than loopback`,
+});
 
 const portTaken = ({ name }: ServicePlan, port: number, got: string): Problem => ({
   code: "PORT_TAKEN",

@@ -95,8 +95,8 @@ export function judgeRespError({ host, port, passwordFile }: Place, { code, mess
     return failed(
       `${where} refused the login: ${message}`,
       passwordFile === undefined
-        ? "give the check the password file of this server"
-        : `make ${passwordFile} hold the password that the server was started with`,
+        ? "declare the password that it asks for"
+        : `declare the password that it was started with: ${passwordFile} holds another`,
     );
   // Older servers say it with ERR.
   if (/without any password|no password is set/.test(message))

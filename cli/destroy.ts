@@ -16,7 +16,7 @@ export function define(command: Command): void {
         ...(lost.length > 0 ? [` The data of ${lost.join(", ")} is removed (data: disposable).`] : []),
       ].join("");
       await confirm(
-        `destroy stops and removes the ${services.length} services of stack ${places.stack}.${data}`,
+        `destroy stops and removes the ${services.filter((service) => !service.external).length} services of stack ${places.stack}.${data}`,
         yes === true,
       );
       await engine("destroy", ["--yes", "--skip-preview", ...args], prepared);

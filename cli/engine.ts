@@ -85,7 +85,7 @@ const partsOf = (opened: Opened | undefined): readonly ToolName[] => {
       "python",
       "pulumi",
       // Also for a shell, and for a file that is wrong: it is what most stacks want.
-      ...(opened && services.every((service) => service.in === "container") ? [] : ["supervisord" as const]),
+      ...(opened && !services.some((service) => service.in === "host") ? [] : ["supervisord" as const]),
       ...(opened?.plan.network ? ["docker-plugin" as const] : []),
       ...services.flatMap((service) => service.tools),
     ]),

@@ -27,6 +27,9 @@ export function define(command: Command): void {
       const chosen = chooseServices(names, plan);
       const files = chosen.flatMap((service) => (service.in === "host" ? logFilesOf(service) : []));
       const containers = chosen.flatMap(({ name, container }) => (container ? [{ name, id: container.name }] : []));
+      const elsewhere = chosen.flatMap(({ name, external }) =>
+        external ? [`${name}: somebody else runs it (${external.host}:${external.port}), and has its log`] : [],
+      );
       const prefix = prefixes([...files.map(labelOf), ...containers.map(({ name }) => name)]);
       const stop = new AbortController();
       if (follow) process.once("SIGINT", () => stop.abort());
@@ -52,12 +55,13 @@ export function define(command: Command): void {
         return found === undefined ? [`${file.service}: no log yet at ${file.path}`] : [];
       });
       if (follow) {
-        for (const line of silent) report(line);
+        for (const line of [...silent, ...elsewhere]) report(line);
         await Promise.all([printOn(followers, prefix, stop.signal), ...streams]);
         return;
       }
-      const all = [...silent, ...(await Promise.all(streams)).flatMap((line) => line ?? [])];
-      if (all.length === files.length + containers.length) throw nothingLogged(all, plan.places.stack);
+      const all = [...silent, ...(await Promise.all(streams)).flatMap((line) => line ?? []), ...elsewhere];
+      if (all.length === files.length + containers.length + elsewhere.length)
+        throw nothingLogged(all, plan.places.stack);
       for (const line of all) report(line);
     });
 }

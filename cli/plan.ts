@@ -46,18 +46,21 @@ function block(head: string, lines: Lines): string {
 const commandLine = (argv: readonly string[]): string => argv.map(shellWord).join(" ");
 
 function serviceBlock(service: PrintablePlan): string {
-  const { build, model, check, memoryBytes, needs, required, container } = service;
+  const { build, model, check, memoryBytes, needs, required, container, external } = service;
   const isJob = service.run === "job";
+  const isOurs = external === undefined;
   return block(`${service.name} (${service.kind}, ${service.in}${required ? "" : ", not required"})`, [
     [
       "runs",
       [
-        service.argv.length > 0
-          ? commandLine(service.argv)
-          : `what its image says${container?.args ? `, with ${commandLine(container.args)}` : ""}`,
+        external
+          ? `elsewhere, at ${external.host}:${external.port}: engineroom only asks it`
+          : service.argv.length > 0
+            ? commandLine(service.argv)
+            : `what its image says${container?.args ? `, with ${commandLine(container.args)}` : ""}`,
       ],
     ],
-    ["in", [container ? (container.workingDir ?? undefined) : service.cwd]],
+    ["in", [container ? (container.workingDir ?? undefined) : isOurs ? service.cwd : undefined]],
     ["container", [container && `${container.name}${container.user ? `, as ${container.user}` : ""}`]],
     ["image", [container && container.image.reference]],
     ["hardening", [container && hardening(container)]],
@@ -83,8 +86,11 @@ function serviceBlock(service: PrintablePlan): string {
         isJob ? `it ends with exit code 0 within ${seconds(service.readyTimeoutMs)}` : undefined,
       ],
     ],
-    ["restart", [isJob ? undefined : service.restart]],
-    ["stop", [isJob ? undefined : `SIG${service.stopSignal}, SIGKILL after ${seconds(service.stopGraceMs)}`]],
+    ["restart", [isJob || !isOurs ? undefined : service.restart]],
+    [
+      "stop",
+      [isJob || !isOurs ? undefined : `SIG${service.stopSignal}, SIGKILL after ${seconds(service.stopGraceMs)}`],
+    ],
     [
       "memory",
       [
@@ -97,7 +103,10 @@ function serviceBlock(service: PrintablePlan): string {
     ["env", Object.entries(service.env).map(([name, value]) => `${name}=${value}`)],
     ["files", service.files.map(({ path, mode }) => `${path} (${mode})`)],
     ["offers", Object.entries(service.outputs).map(([key, value]) => `\${${service.name}.${key}} = ${value}`)],
-    ["logs", container ? ["the engine's: ./engineroom logs, docker logs"] : [service.logFile, service.errorLog]],
+    [
+      "logs",
+      container ? ["the engine's: ./engineroom logs, docker logs"] : isOurs ? [service.logFile, service.errorLog] : [],
+    ],
     ["pid file", [service.pidFile]],
   ]);
 }

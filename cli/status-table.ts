@@ -5,6 +5,7 @@ import type { ServiceStatus, StackStatus } from "#operations/status.ts";
 const MOODS: Readonly<Record<State, Cell["mood"]>> = {
   ready: "good",
   done: "good",
+  external: "good",
   starting: "middling",
   waiting: "middling",
   degraded: "middling",

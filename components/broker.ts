@@ -48,6 +48,7 @@ export function brokerOf(context: PlanContext, { env, variable, mustBe }: Wanted
     ...(!(context.in === "host" && service.in === "host") && {
       worker: {
         port: (context.in === "container" && service.container?.internalPorts[0]) || port,
+        // What stands before somebody else's server nobody knows; often it is the engine's proxy.
         isDirect: context.in === service.in,
       },
     }),
@@ -55,11 +56,12 @@ export function brokerOf(context: PlanContext, { env, variable, mustBe }: Wanted
 }
 
 /** Each redis service has a password of its own, unless the user brings one for several. */
-function isIn(text: Text, { outputs, name, container, ports }: ServicePlan): boolean {
+function isIn(text: Text, { outputs, name, container, ports, external }: ServicePlan): boolean {
   const holes = secretsIn(outputs["password"] ?? []);
-  if (!secretsIn(text).some((secret) => holes.includes(secret))) return false;
+  if (holes.length > 0 && !secretsIn(text).some((secret) => holes.includes(secret))) return false;
   const address = printable(text);
-  return [...ports.map(({ port }) => `:${port}/`), ...(container ? [`@${name}:`] : [])].some((part) =>
+  const reached = external ? [external] : ports;
+  return [...reached.map(({ port }) => `:${port}/`), ...(container ? [`@${name}:`] : [])].some((part) =>
     `${address}/`.includes(part),
   );
 }

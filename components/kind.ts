@@ -67,6 +67,24 @@ export interface KindPlan {
   readonly container?: KindContainer;
 }
 
+/** What is asked of a service that somebody else runs. */
+export interface ExternalPlan {
+  readonly check: Check;
+  /** The file with the password that the check takes. */
+  readonly files?: readonly PlannedFile[];
+}
+
+/** How a kind is where somebody else runs it. Its settings have what `outputs` reads. */
+export interface External<Settings = never> {
+  readonly settings: z.ZodType;
+  readonly plan: (settings: Settings, context: PlanContext) => ExternalPlan;
+}
+
+/** As {@link defineKind}. */
+export const defineExternal = <Settings>(
+  external: External<Settings> & { readonly settings: z.ZodType<Settings> },
+): External => external;
+
 /** What only one service of a stack may have: the second one that claims `key` is a problem. */
 export interface Claim extends Pick<Problem, "code" | "expected" | "got" | "fix"> {
   readonly key: string;
@@ -119,12 +137,17 @@ export interface Kind<Settings extends CommonSettings = CommonSettings> {
    */
   readonly outputs: (settings: Settings, context: PlanContext, at: Address) => Readonly<Record<string, Text>>;
   readonly plan: (settings: ResolvedSettings<Settings>, context: PlanContext) => KindPlan | Problem;
+  /** Absent: engineroom runs each one itself. */
+  readonly external?: External;
 }
 
 /** Keeps the settings type between a kind's schema and its functions; the catalog holds kinds of any settings. */
 export const defineKind = <Settings extends CommonSettings>(kind: Kind<Settings>): Kind => kind as unknown as Kind;
 
 export const LOOPBACK = "127.0.0.1";
+
+/** No other machine reaches it, and no container. */
+export const isLoopback = (host: string): boolean => host === "localhost" || host.startsWith("127.");
 
 export const MIB = 2 ** 20;
 

@@ -1,4 +1,4 @@
-import type { NetworkPlan, PlannedPort, ServicePlan } from "#stack/plan.ts";
+import type { NetworkPlan, PlannedPort } from "#stack/plan.ts";
 import type { KindPlan, PlanContext } from "./kind.ts";
 import { nginxRun } from "./nginx/plan.ts";
 
@@ -6,19 +6,18 @@ import { nginxRun } from "./nginx/plan.ts";
 export const RELAY = "relay";
 
 /**
- * Host services listen on loopback, which no container reaches. For those that containers use, an nginx of this host
- * listens on the host's own address in the stack's network and hands the bytes on; on no other address.
+ * Host services listen on loopback, which no container reaches, and so may what somebody else runs on this host. For
+ * those that containers use, an nginx of this host listens on the host's own address in the stack's network and hands the bytes on; on no other address.
  */
 export function relayPlan(
-  services: readonly ServicePlan[],
+  servers: readonly PlannedPort[],
   network: NetworkPlan,
   context: PlanContext,
 ): KindPlan & { readonly ports: readonly PlannedPort[] } {
   const { home } = context;
   const { gateway } = network;
   // One that listens on every address is reached without help.
-  const targets = services
-    .flatMap(({ ports }) => ports)
+  const targets = servers
     .filter(({ host }) => host !== "0.0.0.0")
     // Pulumi hands the services over in another order than the file has.
     .sort((a, b) => a.port - b.port);

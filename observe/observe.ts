@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
+import type { Outcome } from "#checks/check.ts";
 import type { ListedModel } from "#checks/ollama.ts";
+import { runCheck } from "#checks/run.ts";
 import { doneFile } from "#stack/load.ts";
 import { filesDir } from "#stack/containers.ts";
 import type { StackPlaces } from "#stack/places.ts";
@@ -61,6 +63,8 @@ export interface ServiceSeen {
   readonly stranger?: ContainerSummary;
   /** Models that its server lists; undefined where none answers. */
   readonly models?: readonly ListedModel[];
+  /** Of a service that somebody else runs: what its check found just now. */
+  readonly external?: Outcome;
   /** What Ready noted of the container that it proved. */
   readonly noted?: ContainerNote;
 }
@@ -82,10 +86,11 @@ export interface DoneMark {
 
 export async function observe(plan: StackPlan, engineHost: string): Promise<Observation> {
   const { places } = plan;
-  const [{ seen, programs }, engine, models] = await Promise.all([
+  const [{ seen, programs }, engine, models, externals] = await Promise.all([
     lookAtSupervisor(places),
     engineState(plan, engineHost),
     listedModels(plan),
+    askExternals(plan),
   ]);
   const containers = await ourContainers(plan, engine, engineHost);
   return {
@@ -94,7 +99,9 @@ export async function observe(plan: StackPlan, engineHost: string): Promise<Obse
     services: new Map(
       plan.services.map((service) => {
         const program = programs.get(service.name);
-        const own = service.in === "host" ? processSeen(service, places) : containerSeen(service, places, engine);
+        const own =
+          externals.get(service.name) ??
+          (service.in === "host" ? processSeen(service, places) : containerSeen(service, places, engine));
         const done = service.run === "job" ? markOf<DoneMark>(doneFile(places, service), "data") : undefined;
         const container = containers.get(service.name);
         const listed = models.get(service.name);
@@ -119,7 +126,7 @@ export async function observe(plan: StackPlan, engineHost: string): Promise<Obse
   };
 }
 
-/** What a server on this host has, it says at once; one that does not is not waited for. */
+/** What a server has, and whether it works, it says at once; one that does not is not waited for. */
 const LIST_MS = 1000;
 
 async function listedModels({ services }: StackPlan): Promise<ReadonlyMap<string, readonly ListedModel[]>> {
@@ -128,6 +135,19 @@ async function listedModels({ services }: StackPlan): Promise<ReadonlyMap<string
     const { listModels } = await import("#checks/ollama.ts");
     const models = await listModels(check.url, AbortSignal.timeout(LIST_MS));
     return models ? [[name, models] as const] : [];
+  });
+  return new Map((await Promise.all(asked)).flat());
+}
+
+async function askExternals({ services, places }: StackPlan): Promise<ReadonlyMap<string, ServiceSeen>> {
+  const asked = services.map(async ({ name, in: place, check, files }) => {
+    if (place !== "external" || check === undefined) return [];
+    const written = lookAtFiles(dirname(filesDir(places, name)));
+    // Before the first `up` its password is nowhere.
+    const stands = files.length === 0 || written.appliedPlan !== undefined;
+    const report = stands && (await runCheck(check, { timeoutMs: 0, attemptMs: LIST_MS }, { quick: true }));
+    const history = { starts: [], restarts: 0 };
+    return [[name, { stands, ...written, history, ...(report && { external: report.outcome }) }] as const];
   });
   return new Map((await Promise.all(asked)).flat());
 }

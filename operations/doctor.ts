@@ -2,6 +2,7 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { freeBytes } from "#checks/disk.ts";
 import { inspectModelFile } from "#checks/model-file.ts";
+import { externalFix } from "#checks/explain.ts";
 import { listenersOn } from "#checks/ports.ts";
 import { leftOut, preflight } from "#checks/preflight.ts";
 import type { World } from "#observe/world.ts";
@@ -55,6 +56,7 @@ export async function examine(world: World, env: Environment): Promise<readonly 
     ...held,
     ...sound,
     ...secrets(world),
+    ...externals(world),
     ...key,
     ...engine(world, env),
     ...containers,
@@ -133,7 +135,7 @@ const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} Gi
 
 function supervisor({ plan, seen }: World): readonly Finding[] {
   const where = "supervisord";
-  if (plan.services.every((service) => service.in === "container")) return [];
+  if (!plan.services.some((service) => service.in === "host")) return [];
   const { state } = seen.supervisor;
   switch (state) {
     case "running":
@@ -188,6 +190,24 @@ async function models({ plan, context }: World): Promise<readonly Finding[]> {
 function secrets({ plan }: World): readonly Finding[] {
   const generated = plan.services.flatMap((service) => service.generates);
   return generated.length === 0 ? [] : [fine("generated secrets", generated.join(", "))];
+}
+
+/** What somebody else runs, and this stack uses. */
+function externals({ plan, seen }: World): readonly Finding[] {
+  return plan.services.flatMap(({ name, external }) => {
+    const outcome = seen.services.get(name)?.external;
+    if (!external || !outcome) return [];
+    if (outcome.status === "ready") return [fine(`external ${name}`, outcome.detail)];
+    return [
+      wrong({
+        code: "EXTERNAL_DOWN",
+        where: `services.${name}`,
+        expected: "the service that somebody else runs to do its work",
+        got: outcome.reason,
+        fix: outcome.status === "failed" && outcome.fix ? outcome.fix : externalFix(name),
+      }),
+    ];
+  });
 }
 
 async function passphrase({ plan: { places } }: World, env: Environment): Promise<readonly Finding[]> {

@@ -8,7 +8,17 @@ import type { ServicePlan } from "#stack/plan.ts";
 
 /** What a service can be; docs/commands.md says it in words. */
 export type State =
-  "ready" | "starting" | "waiting" | "degraded" | "unhealthy" | "failed" | "stopped" | "done" | "disabled" | "missing";
+  | "ready"
+  | "starting"
+  | "waiting"
+  | "degraded"
+  | "unhealthy"
+  | "failed"
+  | "stopped"
+  | "done"
+  | "disabled"
+  | "missing"
+  | "external";
 
 /** All that was found out about one service. */
 export interface Evidence {
@@ -48,13 +58,14 @@ const RESTARTS_LIMIT = 3;
 /** Exit code of launch.py when it gives up (runtime/host-plan.ts), after which nothing is started again. */
 const GAVE_UP = 78;
 
-const READY: ReadonlySet<State> = new Set<State>(["ready", "done", "degraded"]);
+const READY: ReadonlySet<State> = new Set<State>(["ready", "done", "degraded", "external"]);
 
-/** It does its work: a degraded service does, too. */
+/** It does its work: a degraded service does, too, and one of somebody else's. */
 export const isReady = (state: State): boolean => READY.has(state);
 
 export function judgeState(evidence: Evidence): Judged {
   const { plan, supervisor, modelWait, now } = evidence;
+  if (plan.in === "external") return judgeExternal(evidence);
   if (modelWait && evidence.pid === 0) {
     return {
       state: "waiting",
@@ -74,6 +85,11 @@ export function judgeState(evidence: Evidence): Judged {
     case "running":
       return judgeService(evidence);
   }
+}
+
+function judgeExternal({ outcome }: Evidence): Judged {
+  if (outcome?.status === "ready") return { state: "external" };
+  return { state: "unhealthy", reason: `${outcome?.reason ?? "it was not asked"} (external: not ours to start)` };
 }
 
 function judgeInContainer(evidence: Evidence): Judged {

@@ -107,7 +107,7 @@ export async function lookAtServices(opened: Opened, options: LookOptions): Prom
       url: url && secretsIn(url).length === 0 ? printable(url) : null,
       containerId: seen.container?.id ?? null,
       pid: look.pid === 0 ? null : look.pid,
-      ports: plan.ports,
+      ports: plan.external ? [plan.external] : plan.ports,
       memoryBytes: look.memoryBytes ?? null,
       restarts: seen.container?.restarts ?? seen.history.restarts,
       since: isoTime(sinceOf(seen, look.pid)),
@@ -152,12 +152,12 @@ const isRenewed = ({ done }: ServiceSeen, { seen }: World): boolean =>
   Object.entries(done?.data ?? {}).some(([name, id]) => seen.services.get(name)?.dataId !== id);
 
 async function attempt(
-  { name, check }: ServicePlan,
+  { name, check, in: place }: ServicePlan,
   seen: ServiceSeen,
   tree: readonly number[],
   { full, attemptMs, plan, engineHost }: LookOptions & Opened,
 ): Promise<Outcome | undefined> {
-  if (check === undefined || tree.length === 0) return undefined;
+  if (check === undefined || (tree.length === 0 && place !== "external")) return undefined;
   const processTree = () => Promise.resolve(tree);
   const uptime = () =>
     Promise.resolve(

@@ -1,7 +1,7 @@
 import { rmdirSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Probe, WaitReport } from "#checks/check.ts";
-import { explain, redact } from "#checks/explain.ts";
+import { explain, externalFix, redact } from "#checks/explain.ts";
 import { insideHost } from "#checks/inside.ts";
 import { OLLAMA_ATTEMPT_MS, probeOf } from "#checks/run.ts";
 import { programTree, programUptime, whileRunning } from "#checks/supervised.ts";
@@ -59,7 +59,7 @@ export async function prove(inputs: ReadyInputs): Promise<ReadyInputs & { readon
     await endContainer(inputs.token);
   }
   const told = explain(inputs.service, report, {
-    fix: `./engineroom logs ${inputs.service}`,
+    fix: fixFor(inputs),
     log: await logOf(inputs),
   });
   const words = redact(told, secretsOf(inputs));
@@ -68,7 +68,11 @@ export async function prove(inputs: ReadyInputs): Promise<ReadyInputs & { readon
   return { ...inputs, detail: NOT_READY };
 }
 
+const fixFor = (inputs: ReadyInputs): string =>
+  "external" in inputs ? externalFix(inputs.service) : `./engineroom logs ${inputs.service}`;
+
 async function logOf(inputs: ReadyInputs): Promise<readonly string[]> {
+  if ("external" in inputs) return [];
   if (!("container" in inputs)) return readTail(inputs.logFile);
   const { containerLog } = await import("#observe/container-log.ts");
   return containerLog(inputs.token, 20).catch(() => []);
@@ -76,6 +80,7 @@ async function logOf(inputs: ReadyInputs): Promise<readonly string[]> {
 
 /** A program may have written its own secrets into its log. */
 function secretsOf(inputs: ReadyInputs): readonly string[] {
+  if ("external" in inputs) return [];
   const home = "container" in inputs ? `${inputs.container.home}/private` : inputs.home;
   const launch = readJson(`${home}/launch.json`) as { readonly secrets?: readonly string[] } | undefined;
   return launch?.secrets ?? [];
@@ -105,6 +110,7 @@ async function probeFor(inputs: ReadyInputs): Promise<Probe> {
     const { contained } = await import("#checks/contained.ts");
     return contained(inputs);
   }
+  if ("external" in inputs) return probeOf(inputs.check);
   const { service, socket, home } = inputs;
   const target = { service, socket, home, supervisorLog: `${dirname(dirname(home))}/supervisord.log` };
   const processTree = () => programTree(target);

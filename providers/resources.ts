@@ -1,9 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Check } from "#checks/check.ts";
+import type { Address } from "#stack/plan.ts";
 import { DynamicResource } from "./dynamic.ts";
 
 /** What Ready waits for. All of it is plain: it stands in the state. */
-export type ReadyInputs = (OnHost | InContainer) & {
+export type ReadyInputs = (OnHost | InContainer | Elsewhere) & {
   readonly service: string;
   /** False: a failure is a warning. */
   readonly required: boolean;
@@ -43,6 +44,13 @@ interface InContainer {
       readonly data: Readonly<Record<string, string>>;
     };
   };
+}
+
+interface Elsewhere {
+  readonly check: Check;
+  readonly external: Address;
+  /** What was seen to be wrong with it, so that it is asked again. */
+  readonly drift: string;
 }
 
 type Keys<Union> = Union extends unknown ? keyof Union : never;

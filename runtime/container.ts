@@ -2,12 +2,11 @@ import type { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { LABEL } from "#observe/docker.ts";
 import { DockerResource } from "#providers/docker.ts";
-import { secretsOfFiles, specHash, workHash, type ContainerSpec, type FilesPlan } from "./container-spec.ts";
-import { runPlan } from "./command.ts";
+import { specHash, workHash, type ContainerSpec } from "./container-spec.ts";
 import { driftText } from "./drift.ts";
+import { writeFiles } from "./files.ts";
 import type { MakerArgs } from "./process.ts";
 import { proveService } from "./proof.ts";
-import { secretInput } from "./secrets.ts";
 
 export interface ContainerArgs extends MakerArgs {
   readonly spec: ContainerSpec;
@@ -34,25 +33,6 @@ export function runContainer(
     },
   };
   return proveService(args, where, parent, componentType);
-}
-
-function writeFiles(
-  files: FilesPlan,
-  { plan, context, secrets, drift, dependsOn }: ContainerArgs,
-  parent: pulumi.Resource,
-): local.Command {
-  const start = "apply.py files start";
-  return runPlan(
-    `${plan.name}-files`,
-    {
-      scripts: { create: start, update: start, delete: "apply.py files stop" },
-      plan: JSON.stringify(files),
-      tools: context.tools,
-      drift,
-      stdin: secretInput(secretsOfFiles(files), secrets),
-    },
-    { parent, dependsOn: [...dependsOn] },
-  );
 }
 
 /** The last label, so that its place in the list is known whatever else there is. */

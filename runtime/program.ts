@@ -8,6 +8,7 @@ import { problemLine, type Problem } from "#stack/problems.ts";
 import { printable, secretsIn } from "#stack/text.ts";
 import { runBuild } from "./build.ts";
 import { imageLog } from "./container-spec.ts";
+import { runExternal } from "./external.ts";
 import { runProcess } from "./process.ts";
 import { stackSecrets } from "./secrets.ts";
 import { runSupervisor } from "./supervisor.ts";
@@ -50,24 +51,38 @@ export async function registerStack(
       if (spec && engine && runContainer) {
         return runContainer({ ...common, spec, dependsOn, network: engine.network }, parent, type);
       }
+      if (service.external) return runExternal({ ...common, dependsOn }, parent, type);
       throw new Error(`no maker for ${service.name}`);
     };
     const needs = service.needs.flatMap((need) => ready.get(need) ?? []);
     const component = new Service({
       plan: service,
       context,
-      dependsOn: [...((spec ? engine?.forContainer(service) : [...supervisor, ...hostParts(service)]) ?? []), ...needs],
+      dependsOn: [...(partsOf(service) ?? []), ...needs],
       make,
       modelStamp: service.model ? fileStamp(service.model.path) : "",
     });
-    if (reason !== undefined && reason !== NOT_HERE)
-      void pulumi.log.warn(`${service.name}: ${reason}; up puts it right`, component);
+    if (reason !== undefined && reason !== NOT_HERE) {
+      const then = service.external ? "up asks it again" : "up puts it right";
+      void pulumi.log.warn(`${service.name}: ${reason}; ${then}`, component);
+    }
     for (const [model, why] of modelDrift) void pulumi.log.warn(`${service.name}: model ${model}: ${why}`, component);
     ready.set(service.name, component.ready);
     component.urn.apply(() => answered.resolve(undefined));
   }
   if (ready.size === 0) answered.resolve(undefined);
   return pulumi.all([...ready.values()].map((resource) => resource.urn));
+
+  function partsOf(service: ServicePlan): readonly pulumi.Resource[] | undefined {
+    switch (service.in) {
+      case "host":
+        return [...supervisor, ...hostParts(service)];
+      case "container":
+        return engine?.forContainer(service);
+      case "external":
+        return [];
+    }
+  }
 
   function hostParts({ name, build }: ServicePlan): readonly pulumi.Resource[] {
     const made = build && builds.get(build.key);

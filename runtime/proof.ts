@@ -15,6 +15,7 @@ export function proveService(
   where: pulumi.Inputs,
   parent: pulumi.ComponentResource,
   componentType: string,
+  ignoreChanges: readonly string[] = [],
 ): Ready {
   const { plan, dependsOn } = args;
   const name = `${plan.name}-ready`;
@@ -33,7 +34,7 @@ export function proveService(
       ...(models.length > 0 && { models: models.map(({ madeAt }) => madeAt) }),
       progressUrn: urnBelow(componentType, "Ready", name),
     },
-    { parent, dependsOn: [...dependsOn] },
+    { parent, dependsOn: [...dependsOn], ignoreChanges: [...ignoreChanges] },
   );
 }
 

@@ -37,9 +37,11 @@ export function findDrift(plan: StackPlan, seen: Observation, planHashes: Readon
     const reason =
       service.run === "job"
         ? jobDrift(found, seen, hash)
-        : service.in === "container"
-          ? containerDrift(found, seen)
-          : serviceDrift(service, found, seen, hash);
+        : service.in === "external"
+          ? externalDrift(service, found)
+          : service.in === "container"
+            ? containerDrift(found, seen)
+            : serviceDrift(service, found, seen, hash);
     return reason === undefined ? [] : [[service.name, reason] as const];
   });
   return {
@@ -100,6 +102,12 @@ function engineDrift(
 /** What a container that was proven has used is gone; otherwise it is new. */
 const absence = (users: readonly ServicePlan[], seen: Observation["services"]): string =>
   users.some(({ name }) => seen.get(name)?.noted) ? "it is gone" : NOT_HERE;
+
+/** What is not required and does not answer is waited for once. */
+function externalDrift({ required }: ServicePlan, { edited, external }: ServiceSeen): string | undefined {
+  if (edited.length > 0) return `edited by hand: ${edited.join(", ")}`;
+  return required && external && external.status !== "ready" ? external.reason : undefined;
+}
 
 function containerDrift(seen: ServiceSeen, { engine }: Observation): string | undefined {
   const { container, noted } = seen;

@@ -1,7 +1,7 @@
 import { basename, isAbsolute, join } from "node:path";
-import type { z } from "zod";
-import type { Claim, Kind, KindPlan, PlanContext } from "#components/kind.ts";
-import { LOOPBACK } from "#components/kind.ts";
+import { z } from "zod";
+import type { Claim, ExternalPlan, Kind, KindPlan, PlanContext } from "#components/kind.ts";
+import { isLoopback, LOOPBACK } from "#components/kind.ts";
 import { catalog } from "#components/catalog.ts";
 import { RELAY, relayPlan } from "#components/relay.ts";
 import type { ImageName, Images } from "#setup/image-references.ts";
@@ -27,6 +27,7 @@ import {
 import { didYouMean, inFileOrder, shown, type Problem } from "./problems.ts";
 import { absent, resolve, type Scope } from "./references.ts";
 import {
+  baseSettings,
   modelName,
   modelSettings,
   secretName,
@@ -38,7 +39,7 @@ import {
 } from "./schema.ts";
 import { SMALL_MODEL } from "./small-model.ts";
 import { secretsIn, type Text } from "./text.ts";
-import { zodProblems } from "./zod-problems.ts";
+import { keysOf, zodProblems } from "./zod-problems.ts";
 
 /** The sections of a stack file as they stand there, secrets decrypted. */
 export type RawStack = Readonly<Partial<Record<(typeof sections)[number], unknown>>>;
@@ -232,9 +233,41 @@ function parseService(name: string, value: unknown, problems: Problem[]): Draft 
     problems.push(unknownKind(where, (value as { kind?: unknown }).kind));
     return undefined;
   }
-  const settings = parse(kind.settings, value, where, problems);
-  return settings && { name, kindName, settings };
+  const isExternal = (value as { in?: unknown }).in === "external";
+  if (isExternal && !kind.external) {
+    problems.push(neverExternal(where, kindName));
+    return undefined;
+  }
+  const [schema, other] = isExternal
+    ? [kind.external?.settings, kind.settings]
+    : [kind.settings, kind.external?.settings];
+  const known = new Set(schema && keysOf(schema));
+  const misplaced = (other ? keysOf(other) : []).filter((key) => key in value && !known.has(key));
+  problems.push(...misplaced.map((key) => externalMisplaced(`${where}.${key}`, isExternal)));
+  const rest = Object.fromEntries(Object.entries(value).filter(([key]) => !misplaced.includes(key)));
+  const settings = parse((schema ?? kind.settings) as Kind["settings"], rest, where, problems);
+  return settings && misplaced.length === 0 ? { name, kindName, settings: { ...NOTHING_SET, ...settings } } : undefined;
 }
+
+/** Of what every service has, and an external one cannot set. */
+const NOTHING_SET = z.object(baseSettings).parse({});
+
+const neverExternal = (where: string, kindName: string): Problem => ({
+  code: "STACK_PLACE",
+  where: `${where}.in`,
+  expected: `host or container: engineroom runs each ${kindName} itself`,
+  got: "external",
+  fix: `take the service out, and name the one that runs elsewhere with kind: web and in: external`,
+});
+
+/** A setting of what engineroom runs itself on what it does not, or the other way round. */
+const externalMisplaced = (where: string, isExternal: boolean): Problem => ({
+  code: "STACK_PLACE",
+  where,
+  expected: isExternal ? "it only where engineroom runs the service" : "it only where `in` is `external`",
+  got: isExternal ? "a service with in: external" : "a service that engineroom runs",
+  fix: isExternal ? "remove it: who runs the service decides that" : "remove it, or set `in` to external",
+});
 
 function unknownKind(where: string, kind: unknown): Problem {
   const kinds = Object.keys(catalog);
@@ -309,7 +342,8 @@ function planServices(
   const resolved = new Map(
     [...enabled].map(([name, draft]) => {
       const place = contextOf(contexts, name).in;
-      const scope = { ...world, self: name, outputs: outputs[place], disabled: new Set(disabled) };
+      const seenFrom = place === "container" ? outputs.container : outputs.host;
+      const scope = { ...world, self: name, outputs: seenFrom, disabled: new Set(disabled) };
       return [name, resolveSettings(draft, scope, problems)];
     }),
   );
@@ -324,9 +358,15 @@ function planServices(
     const { settings, needs, uses } = resolved.get(name) ?? {};
     if (!draft || !settings || !needs || !uses) continue;
     const context = { ...contextOf(contexts, name), uses: needs.flatMap((need) => planned.get(need) ?? []) };
+    const ownOutputs = outputs.host.get(name) ?? {};
+    const { external } = kindOf(draft);
+    if (context.in === "external" && external) {
+      planned.set(name, externalPlan(draft, external.plan(settings as never, context), context, ownOutputs));
+      continue;
+    }
     const plan = kindOf(draft).plan(settings, context);
-    const usesHost = context.in === "container" && uses.some((use) => contexts.get(use)?.in === "host");
-    const rest = { outputs: outputs.host.get(name) ?? {}, usesHost, world };
+    const usesHost = context.in === "container" && uses.some((use) => isRelayed(contexts.get(use)));
+    const rest = { outputs: ownOutputs, usesHost, world };
     if (!("code" in plan)) {
       planned.set(name, completePlan(draft, settings, plan, context, rest));
       problems.push(...claimProblems(name, plan.claims ?? [], claimed));
@@ -339,10 +379,14 @@ function planServices(
   const used = [...enabled.keys()].filter((name) =>
     [...resolved].some(([user, { uses }]) => contexts.get(user)?.in === "container" && uses.includes(name)),
   );
-  const relayed = services.filter((service) => service.in === "host" && used.includes(service.name));
+  const relayed = services.filter(({ name }) => used.includes(name) && isRelayed(contexts.get(name)));
   const relay = relayed.length > 0 ? [relayOf(relayed, world)] : [];
   return { services: [...relay, ...services], disabled };
 }
+
+/** No container reaches it by itself. */
+const isRelayed = (context: PlanContext | undefined): boolean =>
+  context?.in === "host" || (context?.in === "external" && isLoopback(context.at.host));
 
 /** Notes what a service claims; a problem where another has it already. */
 function claimProblems(name: string, claims: readonly Claim[], claimed: Map<string, string>): readonly Problem[] {
@@ -356,7 +400,7 @@ function claimProblems(name: string, claims: readonly Claim[], claimed: Map<stri
 
 /** What each service offers, as seen from this host or from a container of the stack. */
 const outputsFor = (
-  place: Place,
+  place: "host" | "container",
   offering: readonly Draft[],
   contexts: ReadonlyMap<string, PlanContext>,
 ): Scope["outputs"] =>
@@ -367,16 +411,19 @@ const outputsFor = (
     }),
   );
 
-function addressFor(place: Place, { name, in: own, at, port }: PlanContext): Address {
+function addressFor(place: "host" | "container", context: PlanContext): Address {
+  const { name, in: own, at, port } = context;
   if (place === "host") return at;
-  return own === "container" ? { host: name, port } : { host: HOST_NAME, port: at.port };
+  if (own === "container") return { host: name, port };
+  return isRelayed(context) ? { host: HOST_NAME, port: at.port } : at;
 }
 
 /** The relay is a service of this host like others, only that nobody wrote it down. */
 function relayOf(relayed: readonly ServicePlan[], world: World & { readonly network: NetworkPlan }): ServicePlan {
   const draft = { name: RELAY, kindName: "nginx", settings: commonOf("nginx") };
   const context = planContext({ ...draft, settings: { ...draft.settings, in: "host" } }, world);
-  const plan = relayPlan(relayed, world.network, context);
+  const servers = relayed.flatMap(({ ports, external }) => external ?? ports);
+  const plan = relayPlan(servers, world.network, context);
   const done = completePlan(draft, { ...draft.settings, env: {} }, plan, context, {
     outputs: {},
     usesHost: false,
@@ -418,12 +465,18 @@ function planContext(
 ): PlanContext {
   const { places, host } = context;
   const { name } = draft;
-  const own = draft.settings as { build?: string; port?: number; containerPort?: number; address?: string };
+  const own = draft.settings as {
+    build?: string;
+    port?: number;
+    containerPort?: number;
+    address?: string;
+    host?: string;
+  };
   const kind = kindOf(draft);
   const place = draft.settings.in ?? (kind.imageOnly ? "container" : settings.in);
   const port = own.port ?? kind.defaultPort ?? 0;
-  const published = own.port ?? port + settings.portOffset;
-  const address = own.address ?? LOOPBACK;
+  const published = own.port ?? (place === "external" ? port : port + settings.portOffset);
+  const address = own.host ?? own.address ?? LOOPBACK;
   const source = own.build === undefined ? undefined : sourceOf(own.build, context);
   const onHost = place === "host";
   return {
@@ -459,13 +512,14 @@ function buildPlan({ path, hash }: SourceContent, kind: BuildPlan["kind"], cache
 }
 
 /** Settings that only one of the two makers can carry out. */
-const ONLY: Readonly<Record<Place, readonly string[]>> = {
+const ONLY: Readonly<Record<"host" | "container", readonly string[]>> = {
   host: ["logFile", "errorLog", "pidFile"],
   container: ["containerName", "volumeName", "cpus", "image", "runAs", "readOnly", "capabilities"],
 };
 
 /** What does not go with where a service runs. */
 function placeProblems(draft: Draft, { in: place }: PlanContext, context: LoadContext): readonly Problem[] {
+  if (place === "external") return [];
   const { name, settings } = draft;
   if (place === "host" && kindOf(draft).imageOnly) return [imageOnly(draft)];
   const other = place === "host" ? "container" : "host";
@@ -685,6 +739,44 @@ function completePlan(
   };
 }
 
+/** Of a service that somebody else runs: nothing is started, and nothing of it is taken here. */
+function externalPlan(
+  draft: Draft,
+  { check, files = [] }: ExternalPlan,
+  { name, places, at, uses }: PlanContext,
+  outputs: ServicePlan["outputs"],
+): ServicePlan {
+  return {
+    name,
+    kind: draft.kindName,
+    in: "external",
+    required: draft.settings.required,
+    needs: uses.map((service) => service.name),
+    run: "service",
+    argv: [],
+    cwd: places.stackDir,
+    env: {},
+    files,
+    directories: [],
+    ports: [],
+    gates: [],
+    tools: [],
+    check,
+    readyTimeoutMs: draft.settings.ready?.timeout ?? EXTERNAL_TIMEOUT_MS,
+    restart: "no",
+    stopSignal: "TERM",
+    stopGraceMs: 0,
+    generates: [],
+    dataKept: true,
+    logFile: `${places.logsDir}/${name}.log`,
+    external: at,
+    outputs,
+  };
+}
+
+/** It should be there already. */
+const EXTERNAL_TIMEOUT_MS = 15_000;
+
 /** What their names end with, and where they go. */
 const volumesOf = ({ container }: KindPlan): readonly (readonly [string, string])[] => [
   ...(container?.volume ? [["", container.volume] as const] : []),
@@ -772,7 +864,8 @@ export const doneFile = (places: StackPlaces, { name, in: place }: Pick<ServiceP
   `${place === "host" ? places.servicesDir : places.containersDir}/${name}/done.json`;
 
 function gatesOf(service: ServicePlan, places: StackPlaces): readonly StartGate[] {
-  return service.run === "job" ? [{ file: doneFile(places, service) }] : service.ports.map((port) => ({ port }));
+  if (service.run === "job") return [{ file: doneFile(places, service) }];
+  return (service.external ? [service.external] : service.ports).map((port) => ({ port }));
 }
 
 interface PortClaim {
@@ -781,22 +874,28 @@ interface PortClaim {
   readonly key: string;
   readonly port: number;
   readonly isDefault: boolean;
+  readonly isExternal: boolean;
 }
 
 const portClaims = (draft: Draft, contexts: ReadonlyMap<string, PlanContext>): readonly PortClaim[] => {
   const { name, settings } = draft;
-  const { port } = contextOf(contexts, name).at;
+  const { in: place, at } = contextOf(contexts, name);
+  const { port } = at;
+  const isExternal = place === "external";
+  // On another machine it is in nobody's way.
+  if (isExternal && !isLoopback(at.host)) return [];
   return [
-    ...(listens(draft) ? [{ name, key: "port", port, isDefault: settings["port"] === undefined }] : []),
-    ...morePortsOf(draft).map(({ key, port }) => ({ name, key, port, isDefault: false })),
+    ...(listens(draft) ? [{ name, key: "port", port, isDefault: settings["port"] === undefined, isExternal }] : []),
+    ...morePortsOf(draft).map(({ key, port }) => ({ name, key, port, isDefault: false, isExternal })),
   ];
 };
 
 function portProblems(drafts: readonly Draft[], contexts: ReadonlyMap<string, PlanContext>): readonly Problem[] {
-  const owners = new Map<number, string>();
+  const owners = new Map<number, PortClaim>();
   return drafts
     .flatMap((draft) => portClaims(draft, contexts))
-    .flatMap(({ name, key, port, isDefault }) => {
+    .flatMap((claim) => {
+      const { name, key, port, isDefault, isExternal } = claim;
       const where = `services.${name}.${key}`;
       if (port > MAX_PORT) {
         return {
@@ -808,13 +907,14 @@ function portProblems(drafts: readonly Draft[], contexts: ReadonlyMap<string, Pl
         };
       }
       const owner = owners.get(port);
-      owners.set(port, owner ?? name);
-      if (owner === undefined) return [];
+      owners.set(port, owner ?? claim);
+      // Two names for one server of somebody else's.
+      if (owner === undefined || (owner.isExternal && isExternal)) return [];
       return {
         code: "PORT_CLASH",
         where,
         expected: "a port of its own",
-        got: `${port}${isDefault ? " (its default)" : ""}, which \`${owner}\` has too`,
+        got: `${port}${isDefault ? " (its default)" : ""}, which \`${owner.name}\` has too`,
         fix: `set ${where} to another number`,
       };
     });

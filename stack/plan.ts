@@ -134,8 +134,8 @@ export interface ServedModel {
 /** How a dependency shows, without the engine, that it may be used: for a start of all services at once. */
 export type StartGate = { readonly port: PlannedPort } | { readonly file: string };
 
-/** Where a service runs. */
-export type Place = "host" | "container";
+/** Where a service runs; `external`: somebody else runs it, and engineroom only asks whether it works. */
+export type Place = "host" | "container" | "external";
 
 /** What a container calls this host. */
 export const HOST_NAME = "host.docker.internal";
@@ -200,6 +200,8 @@ export interface ServicePlan {
   readonly pidFile?: string;
   /** Exactly where `in` is `container`. */
   readonly container?: ContainerPlan;
+  /** Exactly where `in` is `external`: where this host reaches it. */
+  readonly external?: Address;
   /** What others refer to as `${name.key}`, as this host sees it. */
   readonly outputs: Readonly<Record<string, Text>>;
 }

@@ -53,6 +53,9 @@ const logPath = z.string().regex(/^(?!.*\s[;#])[^\p{Cc}]+$/u, "a path without ` 
 
 const place = z.enum(["host", "container"]);
 
+/** A name or an IPv4 address. */
+const hostName = z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/, "a host's name, or an IPv4 address");
+
 /** Without bits set beyond its own: with 16 of them the third number is 0. */
 function isSubnet(text: string): boolean {
   const [, address = "", bits = ""] = /^((?:\d{1,3}\.){3}0)\/(1[6-9]|2[0-4])$/.exec(text) ?? [];
@@ -72,8 +75,8 @@ const CPUS = "a number of CPUs, such as 1.5";
 
 /** What every kind has, jobs too. */
 export const baseSettings = {
-  /** Where it runs. Default: `settings.in`. */
-  in: place.optional(),
+  /** Where it runs; `external`: somebody else runs it. Default: `settings.in`. */
+  in: z.enum([...place.options, "external"]).optional(),
   /** False takes it out of the stack; what refers to it must say `${name.key?}`. */
   enabled: z.boolean().default(true),
   /** False turns its failure into a warning. */
@@ -111,6 +114,19 @@ export const commonSettings = {
   stopGrace: duration.optional(),
   /** Where its process id is written, for other tools. */
   pidFile: z.string().optional(),
+};
+
+/** What a service has that somebody else runs. */
+export const externalSettings = {
+  in: z.literal("external"),
+  enabled: baseSettings.enabled,
+  required: baseSettings.required,
+  needs: baseSettings.needs,
+  ready: commonSettings.ready,
+  /** Where it is, as this host sees it. */
+  host: hostName.default("127.0.0.1"),
+  /** Default: the kind's own, without `settings.portOffset`. */
+  port: port.optional(),
 };
 
 /** What kinds with data have. */

@@ -173,7 +173,7 @@ function childOf(schema: Schema, key: PropertyKey): Schema | undefined {
 }
 
 /** Of a union, those of all its members. */
-function keysOf(schema: Schema | undefined): readonly string[] {
+export function keysOf(schema: Schema | undefined): readonly string[] {
   const { shape, options = [] }: Partial<Def> = schema ? bare(schema) : {};
   return shape ? Object.keys(shape) : options.flatMap(keysOf);
 }

@@ -1,8 +1,8 @@
 import type { z } from "zod";
 import { hole, type Text } from "#stack/text.ts";
 import type { Address } from "#stack/plan.ts";
-import { defineKind, MIB, type KindPlan, type PlanContext } from "../kind.ts";
-import { mqttSettings } from "./settings.ts";
+import { defineExternal, defineKind, MIB, type KindPlan, type PlanContext } from "../kind.ts";
+import { externalMqtt, mqttSettings } from "./settings.ts";
 
 type Settings = z.output<typeof mqttSettings>;
 
@@ -83,4 +83,11 @@ export const mqtt = defineKind<Settings>({
     webSocketPort === undefined ? [] : [{ key: "webSocketPort", port: webSocketPort, inside: webSocketPort }],
   outputs,
   plan,
+  external: defineExternal({
+    settings: externalMqtt,
+    plan: ({ user, password }, { at, hostHome }) => ({
+      check: { kind: "mqtt", ...at, user, passwordFile: `${hostHome}/password` },
+      files: [{ path: "password", mode: "0600", content: [hole(password)] }],
+    }),
+  }),
 });

@@ -2,8 +2,8 @@ import type { z } from "zod";
 import { hole, type Text } from "#stack/text.ts";
 import type { Address } from "#stack/plan.ts";
 import { APPLICATION_USER } from "#stack/containers.ts";
-import { defineKind, httpOutputs, MIB, type KindPlan, type PlanContext } from "../kind.ts";
-import { objectStoreSettings } from "./settings.ts";
+import { defineExternal, defineKind, httpOutputs, MIB, type KindPlan, type PlanContext } from "../kind.ts";
+import { externalObjectStore, objectStoreSettings } from "./settings.ts";
 
 type Settings = z.output<typeof objectStoreSettings>;
 
@@ -72,4 +72,18 @@ export const objectStore = defineKind<Settings>({
   defaultPort: 9000,
   outputs,
   plan,
+  external: defineExternal({
+    settings: externalObjectStore,
+    plan: ({ region, accessKey, secretKey, buckets }, { at, hostHome }) => ({
+      check: {
+        kind: "object-store",
+        url: `http://${at.host}:${at.port}`,
+        region,
+        accessKey,
+        secretKeyFile: `${hostHome}/secret-key`,
+        buckets,
+      },
+      files: [{ path: "secret-key", mode: "0600", content: [hole(secretKey)] }],
+    }),
+  }),
 });

@@ -2,8 +2,16 @@ import type { z } from "zod";
 import { shardPaths } from "#checks/model-parts.ts";
 import type { ServedModel } from "#stack/plan.ts";
 import type { Problem } from "#stack/problems.ts";
-import { defineKind, httpOutputs, MIB, undeclaredModel, type KindPlan, type PlanContext } from "../kind.ts";
-import { ollamaSettings } from "./settings.ts";
+import {
+  defineExternal,
+  defineKind,
+  httpOutputs,
+  MIB,
+  undeclaredModel,
+  type KindPlan,
+  type PlanContext,
+} from "../kind.ts";
+import { externalOllama, ollamaSettings } from "./settings.ts";
 
 /** Of the image's contract (docs/images.md): its models and the key that it makes for itself lie below its HOME. */
 const IMAGE = { program: "/bin/ollama", home: "/root", data: "/root/.ollama", user: "0:0" };
@@ -116,4 +124,10 @@ export const ollama = defineKind<Settings>({
   defaultPort: 11434,
   outputs: (_settings, _context, at) => httpOutputs(at),
   plan,
+  external: defineExternal({
+    settings: externalOllama,
+    plan: ({ models }, { at }) => ({
+      check: { kind: "ollama", url: `http://${at.host}:${at.port}`, models: models.map(tagged) },
+    }),
+  }),
 });

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { commonSettings, dataSettings, duration, modelName, port } from "#stack/schema.ts";
+import { commonSettings, dataSettings, duration, externalSettings, modelName, port } from "#stack/schema.ts";
 
 const MODEL = "a model's name, such as `gemma2:2b`, or `{ from: NAME }` with a name of engineroom:models";
 
@@ -37,4 +37,11 @@ export const ollamaSettings = z.strictObject({
   flashAttention: z.boolean().optional(),
   /** Numbers that the cache of a conversation is made of. */
   kvCacheType: z.enum(["f16", "q8_0", "q4_0"]).default("f16"),
+});
+
+export const externalOllama = z.strictObject({
+  kind: z.literal("ollama"),
+  ...externalSettings,
+  /** Models that it must have; none is brought. The first one proves that it works. */
+  models: z.array(pulled).default([]),
 });

@@ -2,8 +2,8 @@ import { dirname } from "node:path";
 import type { z } from "zod";
 import { hole, type Text } from "#stack/text.ts";
 import type { Address } from "#stack/plan.ts";
-import { defineKind, MIB, type KindPlan, type PlanContext } from "../kind.ts";
-import { postgresSettings } from "./settings.ts";
+import { defineExternal, defineKind, MIB, type KindPlan, type PlanContext } from "../kind.ts";
+import { externalPostgres, postgresSettings } from "./settings.ts";
 
 type Settings = z.output<typeof postgresSettings>;
 
@@ -134,4 +134,11 @@ export const postgres = defineKind<Settings>({
   defaultPort: 5432,
   outputs,
   plan,
+  external: defineExternal({
+    settings: externalPostgres,
+    plan: ({ user, database, password }, { at, hostHome }) => ({
+      check: { kind: "postgres", ...at, user, database, passwordFile: `${hostHome}/password` },
+      files: [{ path: "password", mode: "0600", content: [hole(password)] }],
+    }),
+  }),
 });

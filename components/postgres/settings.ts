@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { commonSettings, dataSettings, identifier, password, port, size } from "#stack/schema.ts";
+import { commonSettings, dataSettings, externalSettings, identifier, password, port, size } from "#stack/schema.ts";
 
 export const postgresSettings = z.strictObject({
   kind: z.literal("postgres"),
@@ -15,4 +15,15 @@ export const postgresSettings = z.strictObject({
   password: password.optional(),
   maxConnections: z.int().min(10).max(10_000).default(100),
   sharedBuffers: size.default(128 * 2 ** 20),
+});
+
+export const externalPostgres = z.strictObject({
+  kind: z.literal("postgres"),
+  ...externalSettings,
+  /** The one to use; engineroom does not make it. */
+  database: identifier.default("app"),
+  /** Who logs in. */
+  user: identifier.default("app"),
+  /** `${secret.NAME}` */
+  password,
 });

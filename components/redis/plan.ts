@@ -1,8 +1,8 @@
 import type { z } from "zod";
 import { hole, type Text } from "#stack/text.ts";
 import type { Address } from "#stack/plan.ts";
-import { defineKind, MIB, type KindPlan, type PlanContext } from "../kind.ts";
-import { redisSettings } from "./settings.ts";
+import { defineExternal, defineKind, MIB, type ExternalPlan, type KindPlan, type PlanContext } from "../kind.ts";
+import { externalRedis, redisSettings } from "./settings.ts";
 
 type Settings = z.output<typeof redisSettings>;
 
@@ -10,10 +10,14 @@ const passwordName = (settings: Pick<Settings, "password">, context: PlanContext
   settings.password ?? `${context.name}.password`;
 
 function outputs(settings: Settings, context: PlanContext, { host, port }: Address): Readonly<Record<string, Text>> {
+  const address = { host: [host], port: [String(port)] } as const;
+  // Somebody else's server may ask for none.
+  if (context.in === "external" && settings.password === undefined) {
+    return { ...address, password: [""], url: [`redis://${host}:${port}/0`] };
+  }
   const secret = passwordName(settings, context);
   return {
-    host: [host],
-    port: [String(port)],
+    ...address,
     password: [hole(secret)],
     url: ["redis://:", hole(secret, "url"), `@${host}:${port}/0`],
   };
@@ -69,10 +73,20 @@ ${persistence}
   };
 }
 
+function externalPlan({ role, password }: z.output<typeof externalRedis>, { at, hostHome }: PlanContext): ExternalPlan {
+  const check = { kind: "redis", ...at, policy: POLICY[role] } as const;
+  if (password === undefined) return { check };
+  return {
+    check: { ...check, passwordFile: `${hostHome}/password` },
+    files: [{ path: "password", mode: "0600", content: [hole(password)] }],
+  };
+}
+
 export const redis = defineKind<Settings>({
   settings: redisSettings,
   className: "Redis",
   defaultPort: 6379,
   outputs,
   plan,
+  external: defineExternal({ settings: externalRedis, plan: externalPlan }),
 });

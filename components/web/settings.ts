@@ -1,5 +1,7 @@
 import { z } from "zod";
-import { applicationSettings, argv, commonSettings, port, urlPath } from "#stack/schema.ts";
+import { applicationSettings, argv, commonSettings, externalSettings, port, urlPath } from "#stack/schema.ts";
+
+const health = urlPath.default("/health");
 
 export const webSettings = z.strictObject({
   kind: z.literal("web"),
@@ -9,5 +11,13 @@ export const webSettings = z.strictObject({
   ...applicationSettings,
   command: argv,
   /** Path that answers 200 when the application works. */
-  health: urlPath.default("/health"),
+  health,
+});
+
+/** Anything that speaks HTTP. */
+export const externalWeb = z.strictObject({
+  kind: z.literal("web"),
+  ...externalSettings,
+  /** Path that answers 200 while it works. */
+  health,
 });

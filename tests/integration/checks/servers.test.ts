@@ -47,7 +47,7 @@ describe("postgres", () => {
     expect(await outcomeOf({ ...check, passwordFile: wrong })).toEqual({
       status: "failed",
       reason: `${where} refused the login of app: password authentication failed for user "app"`,
-      fix: `make ${wrong} hold the password of the role app`,
+      fix: `declare the password of the role app: ${wrong} holds another`,
     });
     expect(await outcomeOf({ kind: "postgres", host, port, user, database })).toMatchObject({ status: "failed" });
     expect(await outcomeOf({ ...check, database: "nope" })).toEqual({
@@ -89,12 +89,12 @@ describe("redis", () => {
     expect(await outcomeOf({ ...check, passwordFile: wrong })).toEqual({
       status: "failed",
       reason: `${where} refused the login: WRONGPASS invalid username-password pair or user is disabled.`,
-      fix: `make ${wrong} hold the password that the server was started with`,
+      fix: `declare the password that it was started with: ${wrong} holds another`,
     });
     expect(await outcomeOf({ kind: "redis", host, port, policy: "noeviction" })).toEqual({
       status: "failed",
       reason: `${where} refused the login: NOAUTH Authentication required.`,
-      fix: "give the check the password file of this server",
+      fix: "declare the password that it asks for",
     });
     expect(await outcomeOf({ ...check, policy: "allkeys-lfu" })).toMatchObject({
       status: "failed",

@@ -75,7 +75,7 @@ const cases: [name: string, more: Partial<CeleryEvidence>, Outcome][] = [
   [
     "no right to list clients",
     { clients: new RespError("NOPERM no") },
-    failed(`${where} refused the login: NOPERM no`, "give the check the password file of this server"),
+    failed(`${where} refused the login: NOPERM no`, "declare the password that it asks for"),
   ],
 ];
 

@@ -11,7 +11,10 @@ const cases: [MqttEnd, Outcome][] = [
   [{ end: "came back" }, ready(`${where} gave a message back to app`)],
   ...[4, 5].map((code): [MqttEnd, Outcome] => [
     { end: "refused", code },
-    failed(`${where} refused the login of app`, "make /run/pw hold the password that the broker was started with"),
+    failed(
+      `${where} refused the login of app`,
+      "declare the password that the broker was started with: /run/pw holds another",
+    ),
   ]),
   [{ end: "refused", code: 3 }, pending(`${where} says that it is not available yet`)],
   [{ end: "refused", code: 1 }, failed(`${where} refused the connection with code 1`, "see the broker's log")],

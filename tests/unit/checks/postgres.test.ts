@@ -21,12 +21,12 @@ const cases: [name: string, evidence: Parameters<typeof judgePostgres>[1], Outco
   [
     "a wrong password",
     error("28P01"),
-    failed(`${where} refused the login of app: words`, "give the check the password file of this server"),
+    failed(`${where} refused the login of app: words`, "declare the password that it asks for"),
   ],
   [
     "no password",
     error("SASL"),
-    failed(`${where} refused the login of app: words`, "give the check the password file of this server"),
+    failed(`${where} refused the login of app: words`, "declare the password that it asks for"),
   ],
   ["no database", error("3D000"), failed(`${where}: words`, "create it, or correct `database`: expected main")],
   [

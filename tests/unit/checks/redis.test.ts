@@ -15,7 +15,7 @@ const check = {
 const where = "127.0.0.1:6379";
 const info = "# Memory\r\nused_memory:1\r\nmaxmemory_policy:noeviction\r\nmaxmemory:0\r\n";
 const error = (message: string) => new RespError(message);
-const login = "make /run/pw hold the password that the server was started with";
+const login = "declare the password that it was started with: /run/pw holds another";
 
 const cases: [name: string, answers: { info?: Reply; set?: Reply; get?: Reply }, Outcome][] = [
   ["a key that came back", {}, ready(`${where} kept and gave back a key, eviction policy noeviction`)],

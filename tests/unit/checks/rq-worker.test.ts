@@ -72,7 +72,7 @@ const cases: [name: string, more: Partial<RqEvidence>, Outcome][] = [
   [
     "no right to list clients",
     { clients: new RespError("NOPERM no") },
-    failed(`${where} refused the login: NOPERM no`, "give the check the password file of this server"),
+    failed(`${where} refused the login: NOPERM no`, "declare the password that it asks for"),
   ],
 ];
 

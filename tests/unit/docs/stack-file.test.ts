@@ -25,6 +25,13 @@ describe("docs/stack-file.md", () => {
     expect(documented(`### ${name}`).toSorted()).toEqual(own.toSorted());
   });
 
+  it("names every key of external services", () => {
+    const common = new Set(["kind", ...Object.keys(commonSettings)]);
+    const keys = Object.values(catalog).flatMap(({ external }) => (external ? shapeOf(external.settings) : []));
+    const own = [...new Set(keys)].filter((key) => !common.has(key));
+    expect(documented("## External services").toSorted()).toEqual(own.toSorted());
+  });
+
   it("names every key of settings and models", () => {
     expect(documented("## engineroom:settings").toSorted()).toEqual(shapeOf(stackSettings).toSorted());
     expect(documented("## engineroom:models").toSorted()).toEqual(shapeOf(modelSettings).toSorted());

@@ -43,6 +43,8 @@ const JOB: Evidence = { ...RUNNING, plan: { ...RUNNING.plan, run: "job" }, pid: 
 const done = { plan: "p", data: {}, at: NOW - 50 };
 const DOWN = { supervisor: { state: "down", reason: "ECONNREFUSED" } } as const;
 
+const EXTERNAL = { plan: { ...RUNNING.plan, in: "external" }, pid: 0, seen: { history: history() } } as const;
+
 const cases: readonly (readonly [
   title: string,
   change: Partial<Evidence>,
@@ -50,6 +52,13 @@ const cases: readonly (readonly [
   reason: RegExp | undefined,
 ])[] = [
   ["it answers", {}, "ready", undefined],
+  ["somebody else's answers", EXTERNAL, "external", undefined],
+  [
+    "somebody else's does not",
+    { ...EXTERNAL, outcome: pending("127.0.0.1:6379 refused") },
+    "unhealthy",
+    /^127\.0\.0\.1:6379 refused \(external: not ours to start\)$/,
+  ],
   ["no check of its own", { outcome: undefined }, "ready", undefined],
   [
     "pending while it is young",
@@ -230,7 +239,7 @@ describe("judgeState", () => {
   it("gives every state but disabled, which only the stack file can say", () => {
     const states = new Set([...cases, ...jobs].map(([, , state]) => state));
     expect([...states].sort()).toEqual(
-      ["degraded", "done", "failed", "missing", "ready", "starting", "stopped", "unhealthy", "waiting"].sort(),
+      ["degraded", "done", "external", "failed", "missing", "ready", "starting", "stopped", "unhealthy", "waiting"].sort(),
     );
   });
 });
