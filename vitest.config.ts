@@ -24,7 +24,8 @@ export default defineConfig({
           globalSetup: "tests/support/foreign.ts",
           testTimeout: 600_000,
           hookTimeout: 600_000,
-          fileParallelism: false,
+          // Most of their time is waiting; each file has a checkout, ports and stacks of its own.
+          maxWorkers: 2,
         },
       },
       {
