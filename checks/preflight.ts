@@ -5,6 +5,7 @@ import { flagsOfImage, flagsOfProgram, judgeFlags } from "#checks/llama-flags.ts
 import { inspectModelFile } from "#checks/model-file.ts";
 import { listenersOn, type Listener } from "#checks/ports.ts";
 import { lives, processStats, treeOf } from "#checks/process-tree.ts";
+import { sourceProblems } from "#checks/preflight-sources.ts";
 import type { ContainerSummary } from "#observe/docker.ts";
 import type { World } from "#observe/world.ts";
 import { readText } from "#observe/records.ts";
@@ -27,6 +28,7 @@ export async function preflight(world: World): Promise<readonly Problem[]> {
     ...socketProblems(world),
     ...placeProblems(world),
     ...secretProblems(world),
+    ...sourceProblems(world),
   ];
   const looks = await Promise.all([
     portProblems(world),

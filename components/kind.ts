@@ -31,10 +31,14 @@ export interface PlanContext {
   readonly models: ReadonlyMap<string, ModelPlan>;
   /** Host: the build of the service's `build` directory. */
   readonly build?: BuildPlan;
+  /** Real path of its `build` directory. */
+  readonly directory?: string;
   /** What its `build` directory holds. */
   readonly source?: "python" | "node" | "dockerfile";
   /** Plans of the services that it refers to. */
   readonly uses: readonly ServicePlan[];
+  /** Names that the stack's nginx services are known by. */
+  readonly domains: readonly string[];
 }
 
 /** Settings with every reference resolved; only `env` and `files` may hold secrets. */
@@ -51,6 +55,7 @@ export interface KindPlan {
   readonly reload?: ServicePlan["reload"];
   readonly directories?: readonly string[];
   readonly tools?: readonly ToolName[];
+  readonly source?: ServicePlan["source"];
   readonly model?: ModelPlan;
   readonly serves?: readonly ServedModel[];
   /** Absent: a job, whose end is its readiness. */

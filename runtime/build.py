@@ -1,7 +1,8 @@
 """Makes an application directory runnable: `build.py`, with its plan as JSON in the variable PLAN.
 
 The result is named by its content, so it is made once and shared: `<cache>/builds/<key>` with a copy of the source and
-a link to its Python environment, or with `dist`. The mark `.done` is written last. Prints the key.
+a link to its Python environment, or with `dist`; or with that link alone. The mark `.done` is written last. Prints the
+key.
 """
 
 import fcntl
@@ -19,7 +20,7 @@ from bounded import run_bounded  # noqa: E402
 
 LIMIT_SECONDS = 900
 LOG_LINES = 20
-IGNORED = shutil.ignore_patterns(".git", "node_modules", ".venv", "dist", "__pycache__", "*.pyc", ".pytest_cache")
+IGNORED = shutil.ignore_patterns(".git", "node_modules", ".venv", "venv", "dist", "__pycache__", "*.pyc", ".pytest_cache")
 
 
 def main():
@@ -32,20 +33,33 @@ def main():
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not os.path.exists(f"{target}/.done"):
             shutil.rmtree(target, ignore_errors=True)
-            copy = f"{target}/context" if plan["kind"] == "image" else target
-            shutil.copytree(plan["source"], copy, ignore=IGNORED, symlinks=True)
+            copy_source(plan)
             BUILDERS[plan["kind"]](plan)
             with open(f"{target}/.done", "w", encoding="ascii") as done:
                 done.write(f"{time.time()}\n")
     print(plan["key"])
 
 
+def copy_source(plan):
+    target = plan["target"]
+    if plan["kind"] == "environment":
+        os.makedirs(target)
+        return
+    copy = f"{target}/context" if plan["kind"] == "image" else target
+    shutil.copytree(plan["source"], copy, ignore=IGNORED, symlinks=True)
+
+
 def build_python(plan):
     target = plan["target"]
-    requirements = f"{target}/requirements.txt"
-    if not os.path.exists(requirements):
+    if os.path.exists(f"{target}/requirements.txt"):
+        link_environment(plan, target)
+    else:
         make_environment(plan["python"], f"{target}/.venv", ["."], target)
-        return
+
+
+def link_environment(plan, source):
+    target = plan["target"]
+    requirements = f"{source}/requirements.txt"
     with open(requirements, "rb") as file:
         digest = hashlib.sha256(file.read() + plan["python"].encode()).hexdigest()[:12]
     environment = os.path.join(os.path.dirname(os.path.dirname(target)), "environments", digest)
@@ -55,7 +69,7 @@ def build_python(plan):
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not os.path.exists(f"{environment}/.done"):
             shutil.rmtree(environment, ignore_errors=True)
-            make_environment(plan["python"], environment, ["-r", requirements], target)
+            make_environment(plan["python"], environment, ["-r", requirements], source)
             with open(f"{environment}/.done", "w", encoding="ascii") as done:
                 done.write(f"{time.time()}\n")
     os.symlink(environment, f"{target}/.venv")
@@ -96,7 +110,11 @@ def run(argv, cwd):
         sys.exit(f"{' '.join(argv)}: expected success, got exit code {code}:{lines}")
 
 
-BUILDERS = {"python": build_python, "node": build_node, "image": prepare_image}
+def build_environment(plan):
+    link_environment(plan, plan["source"])
+
+
+BUILDERS = {"python": build_python, "environment": build_environment, "node": build_node, "image": prepare_image}
 
 if __name__ == "__main__":
     try:

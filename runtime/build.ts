@@ -8,7 +8,7 @@ import type { HostContext } from "./host-plan.ts";
 export function runBuild(build: BuildPlan, { places, tools }: HostContext, drift: string | undefined): local.Command {
   return runPlan(
     // Its directory, because another one may have the same last part.
-    `build-${relative(places.projectDir, build.source)}`,
+    `${build.kind === "environment" ? "environment" : "build"}-${relative(places.projectDir, build.source)}`,
     {
       scripts: { create: "build.py" },
       plan: JSON.stringify({ ...build, python: tools.python?.path ?? "python3" }),

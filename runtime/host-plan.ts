@@ -125,7 +125,7 @@ export const dataOf = (plan: ServicePlan, services: readonly ServicePlan[]): Rea
 
 /** Services see this and their own variables, nothing of the shell that ran `up`. */
 function baseEnv(plan: ServicePlan, { places }: HostContext): Readonly<Record<string, Text>> {
-  const own = plan.build?.kind === "python" ? [`${plan.build.target}/.venv/bin`] : [];
+  const own = plan.build && plan.build.kind !== "node" ? [`${plan.build.target}/.venv/bin`] : [];
   return {
     PATH: [[...own, "/usr/local/bin", "/usr/bin", "/bin"].join(":")],
     HOME: [serviceHome(places, plan.name)],

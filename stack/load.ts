@@ -68,6 +68,8 @@ export interface SourceContent {
   readonly dockerfile: boolean;
   /** SHA-256, hex. */
   readonly hash: string;
+  /** That of its requirements.txt, where it has one. */
+  readonly requirements?: string;
 }
 
 export type Loaded = { readonly plan: StackPlan } | { readonly problems: readonly Problem[] };
@@ -352,12 +354,13 @@ function planServices(
   const { order, cycles } = inOrder(new Map([...resolved].map(([name, { needs }]) => [name, needs])));
   problems.push(...cycles.map(cycleProblem));
   const planned = new Map<string, ServicePlan>();
+  const domains = [...enabled.values()].flatMap(({ settings }) => (settings["domain"] as string | undefined) ?? []);
   const claimed = new Map<string, string>();
   for (const name of order) {
     const draft = enabled.get(name);
     const { settings, needs, uses } = resolved.get(name) ?? {};
     if (!draft || !settings || !needs || !uses) continue;
-    const context = { ...contextOf(contexts, name), uses: needs.flatMap((need) => planned.get(need) ?? []) };
+    const context = { ...contextOf(contexts, name), uses: needs.flatMap((need) => planned.get(need) ?? []), domains };
     const ownOutputs = outputs.host.get(name) ?? {};
     const { external } = kindOf(draft);
     if (context.in === "external" && external) {
@@ -467,6 +470,7 @@ function planContext(
   const { name } = draft;
   const own = draft.settings as {
     build?: string;
+    dev?: boolean;
     port?: number;
     containerPort?: number;
     address?: string;
@@ -492,10 +496,18 @@ function planContext(
     hostHome: onHost ? `${places.servicesDir}/${name}` : filesDir(places, name),
     tool: (tool) => toolOf(tool, context.tools),
     models,
-    ...(source && { source: source.kind }),
-    ...(source && onHost && source.kind !== "dockerfile" && { build: buildPlan(source, source.kind, host.cacheDir) }),
+    ...(source && { source: source.kind, directory: source.path }),
+    ...(source && onHost && buildOf(source, own.dev === true, host.cacheDir)),
     uses: [],
+    domains: [],
   };
+}
+
+/** What runs in the directory itself needs no copy of it, and follows no edit in it. */
+function buildOf(source: SourceContent, dev: boolean, cacheDir: string): { readonly build?: BuildPlan } {
+  const { kind, hash, requirements } = source;
+  if (!dev) return kind === "dockerfile" ? {} : { build: buildPlan(source, kind, hash, cacheDir) };
+  return requirements === undefined ? {} : { build: buildPlan(source, "environment", requirements, cacheDir) };
 }
 
 const sourceOf = (directory: string, { sources }: LoadContext): SourceContent | undefined => {
@@ -506,14 +518,14 @@ const sourceOf = (directory: string, { sources }: LoadContext): SourceContent | 
 /** A tool that is not installed keeps its name in the plan; preflight says so before anything starts. */
 const toolOf = (name: ToolName, tools: Tools): Tool => tools[name] ?? { path: name, version: "", source: "host" };
 
-function buildPlan({ path, hash }: SourceContent, kind: BuildPlan["kind"], cacheDir: string): BuildPlan {
-  const key = `${basename(path)}-${hash.slice(0, 12)}`;
+function buildPlan({ path }: SourceContent, kind: BuildPlan["kind"], hash: string, cacheDir: string): BuildPlan {
+  const key = `${basename(path)}-${kind === "environment" ? "environment-" : ""}${hash.slice(0, 12)}`;
   return { key, kind, source: path, target: join(cacheDir, "builds", key) };
 }
 
 /** Settings that only one of the two makers can carry out. */
 const ONLY: Readonly<Record<"host" | "container", readonly string[]>> = {
-  host: ["logFile", "errorLog", "pidFile"],
+  host: ["logFile", "errorLog", "pidFile", "dev"],
   container: ["containerName", "volumeName", "cpus", "image", "runAs", "readOnly", "capabilities"],
 };
 
@@ -716,6 +728,7 @@ function completePlan(
     gates: onHost ? context.uses.filter(({ required }) => required).flatMap((service) => gatesOf(service, places)) : [],
     tools: onHost ? (plan.tools ?? []) : [],
     ...(build && { build }),
+    ...(plan.source && { source: plan.source }),
     ...(plan.model && { model: plan.model }),
     ...(plan.serves && plan.serves.length > 0 && { serves: plan.serves }),
     ...(plan.check && { check: plan.check }),

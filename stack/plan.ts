@@ -22,13 +22,23 @@ export interface PlannedFile {
   readonly mountAt?: string;
 }
 
-/** An application directory made runnable: a copy of the source with its Python environment or its built pages. */
+/**
+ * An application directory made runnable: a copy of the source with its Python environment or its built pages; or the
+ * environment alone, for a program that runs in the directory itself.
+ */
 export interface BuildPlan {
   /** `<directory name>-<first 12 hex digits of the content hash>` */
   readonly key: string;
-  readonly kind: "python" | "node";
+  readonly kind: "python" | "node" | "environment";
   readonly source: string;
   readonly target: string;
+}
+
+/** A directory that a service runs in as it is. */
+export interface WorkingSource {
+  readonly path: string;
+  /** Where its packages must be, and what brings them; the program writes there, too. */
+  readonly packages?: { readonly path: string; readonly command: string };
 }
 
 /** An application directory as an image. */
@@ -170,6 +180,8 @@ export interface ServicePlan {
   readonly gates: readonly StartGate[];
   readonly tools: readonly ToolName[];
   readonly build?: BuildPlan;
+  /** It runs in this directory of its user's, and takes edits there by itself. */
+  readonly source?: WorkingSource;
   /** It reads this file itself. */
   readonly model?: ModelPlan;
   readonly serves?: readonly ServedModel[];

@@ -159,6 +159,9 @@ export const applicationSettings = {
   cwd: z.string().optional(),
 };
 
+/** What kinds have whose program reloads what is edited. */
+export const dev = z.boolean().optional();
+
 type Output<Shape extends z.core.$ZodLooseShape> = z.output<z.ZodObject<Shape>>;
 
 export type CommonSettings = Output<typeof baseSettings> & Partial<Output<typeof commonSettings>>;

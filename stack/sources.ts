@@ -4,7 +4,15 @@ import { isAbsolute, join, relative } from "node:path";
 import type { LoadContext, RawStack, SourceContent } from "./load.ts";
 
 /** What is made from the source, and is no part of it; runtime/build.py leaves out the same. */
-const IGNORED: ReadonlySet<string> = new Set([".git", "node_modules", ".venv", "dist", "__pycache__", ".pytest_cache"]);
+const IGNORED: ReadonlySet<string> = new Set([
+  ".git",
+  "node_modules",
+  ".venv",
+  "venv",
+  "dist",
+  "__pycache__",
+  ".pytest_cache",
+]);
 
 /** Looks at every `build` directory that the services name. */
 export function readSources(raw: RawStack, projectDir: string): LoadContext["sources"] {
@@ -20,8 +28,18 @@ function readSource(directory: string, projectDir: string): SourceContent | stri
   const dockerfile = has("Dockerfile");
   const made = has("requirements.txt") || has("pyproject.toml") ? "python" : has("package.json") ? "node" : undefined;
   const kind = made ?? (dockerfile ? "dockerfile" : undefined);
-  return kind ? { path: realpathSync(path), kind, dockerfile, hash: hashTree(path) } : "it has none of these files";
+  if (!kind) return "it has none of these files";
+  const requirements = join(path, "requirements.txt");
+  return {
+    path: realpathSync(path),
+    kind,
+    dockerfile,
+    hash: hashTree(path),
+    ...(existsSync(requirements) && { requirements: sha256(readFileSync(requirements)) }),
+  };
 }
+
+const sha256 = (content: Buffer): string => createHash("sha256").update(content).digest("hex");
 
 function hashTree(root: string): string {
   const hash = createHash("sha256");

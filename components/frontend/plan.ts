@@ -1,6 +1,7 @@
+import { dirname, join } from "node:path";
 import type { z } from "zod";
 import type { Problem } from "#stack/problems.ts";
-import { defineKind, httpOutputs, LOOPBACK, type PlanContext } from "../kind.ts";
+import { defineKind, httpOutputs, LOOPBACK, type KindPlan, type PlanContext } from "../kind.ts";
 import { planNginx } from "../nginx/plan.ts";
 import { frontendSettings } from "./settings.ts";
 
@@ -19,13 +20,38 @@ const notPages = (directory: string, { name }: PlanContext): Problem => ({
   fix: "name the directory of the pages, or choose kind `web`",
 });
 
+/**
+ * Vite's flags, behind which `npm run dev` may have more. Its HMR socket has the page's own address, so it passes
+ * through nginx as the page does; Vite answers only to names that it knows.
+ */
+function devServer(directory: string, { at, listen, port, tool, domains: [domain] }: PlanContext): KindPlan {
+  const programs = dirname(tool("node").path);
+  return {
+    argv: ["npm", "run", "dev", "--", "--host", listen, "--port", String(port), "--strictPort"],
+    cwd: directory,
+    env: {
+      PATH: [[programs, "/usr/local/bin", "/usr/bin", "/bin"].join(":")],
+      npm_config_update_notifier: ["false"],
+      ...(domain !== undefined && { __VITE_ADDITIONAL_SERVER_ALLOWED_HOSTS: [domain] }),
+    },
+    tools: ["node"],
+    source: {
+      path: directory,
+      packages: { path: join(directory, "node_modules"), command: `npm install --prefix ${directory}` },
+    },
+    check: { kind: "http", url: `http://${at.host}:${at.port}/` },
+    readyTimeoutMs: 60_000,
+  };
+}
+
 export const frontend = defineKind<z.output<typeof frontendSettings>>({
   settings: frontendSettings,
   className: "Frontend",
   defaultPort: 3000,
   outputs: (_settings, _context, at) => httpOutputs(at),
-  plan: ({ build }, context) => {
+  plan: ({ build, dev }, context) => {
     if (context.source === "python") return notPages(build, context);
+    if (dev && context.directory !== undefined) return devServer(context.directory, context);
     const { in: place, at } = context;
     const root = place === "host" ? `${context.build?.target ?? ""}/dist` : "/app/dist";
     const { container, ...rest } = planNginx(

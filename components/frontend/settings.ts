@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { build, commonSettings, port } from "#stack/schema.ts";
+import { build, commonSettings, dev, port } from "#stack/schema.ts";
 
 export const frontendSettings = z.strictObject({
   kind: z.literal("frontend"),
@@ -8,4 +8,6 @@ export const frontendSettings = z.strictObject({
   port: port.optional(),
   /** Directory with a package.json whose `build` script writes `dist`. */
   build,
+  /** True: Vite's dev server, `npm run dev`, on the directory itself. Edits show by themselves. */
+  dev,
 });

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { applicationSettings, argv, commonSettings, externalSettings, port, urlPath } from "#stack/schema.ts";
+import { applicationSettings, argv, commonSettings, dev, externalSettings, port, urlPath } from "#stack/schema.ts";
 
 const health = urlPath.default("/health");
 
@@ -10,6 +10,8 @@ export const webSettings = z.strictObject({
   port: port.optional(),
   ...applicationSettings,
   command: argv,
+  /** True: it runs in the directory `build` itself, not in a copy; `uvicorn --reload` takes edits there. */
+  dev,
   /** Path that answers 200 when the application works. */
   health,
 });

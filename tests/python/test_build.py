@@ -116,6 +116,16 @@ class Python(BuildTest):
         self.assertFalse(os.path.exists(self.target(".done")))
 
 
+class Environment(BuildTest):
+    def test_it_is_the_one_of_the_requirements_without_a_copy_of_the_source(self):
+        self.source(requirements_txt="# nothing\n", main_py="pass\n")
+        built = self.build("environment")
+        self.assertEqual((built.returncode, built.stdout), (0, "app-0123456789ab\n"), built.stderr)
+        self.assertEqual(sorted(os.listdir(self.target(""))), [".done", ".venv"])
+        environment = os.path.realpath(self.target(".venv"))
+        self.assertEqual(os.path.dirname(environment), os.path.realpath(self.path("cache/environments")))
+
+
 class Image(BuildTest):
     """The directory that the Docker engine builds from; the engine's part is proven end to end."""
 

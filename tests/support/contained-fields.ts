@@ -200,6 +200,7 @@ export const containedFields = (ground: Ground): Readonly<Record<ServiceName, Ro
     build: to(ground.otherApp, ...up("api"), ...image("other")),
     command: to(["uvicorn", "app.main:app", "--port=${self.port}"], ...up("api")),
     health: to("/api/health", "api-ready"),
+    dev: misplaced(true),
   },
   worker: {
     ...common("worker", "site", "INT"),
@@ -299,6 +300,7 @@ export const containedFields = (ground: Ground): Readonly<Record<ServiceName, Ro
     enabled: to(false, ...whole("site"), ...image("examples/apps/web"), "containers", ...followersOf.site),
     port: to(ground.ports[1], ...whole("site"), ...followersOf.site),
     build: to(ground.otherPages, ...up("site"), ...image("examples/apps/web"), ...image("pages")),
+    dev: misplaced(true),
   },
   edge: {
     ...common("edge", "db", "INT"),

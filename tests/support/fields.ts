@@ -191,6 +191,7 @@ export const serviceFields = (ground: Ground): Readonly<Record<ServiceName, Rows
     ...common("api", "site", "INT"),
     port: to(ground.ports[1], ...up("api"), ...followersOf.api),
     build: to(ground.otherApp, ...up("api"), "build-other"),
+    dev: to(true, ...up("api"), "environment-examples/apps/api"),
     cwd: to("/usr", ...up("api")),
     command: to(["uvicorn", "app.main:app", "--port=${self.port}"], ...up("api")),
     health: to("/api/health", "api-ready"),
@@ -295,6 +296,7 @@ export const serviceFields = (ground: Ground): Readonly<Record<ServiceName, Rows
     enabled: to(false, ...up("site"), "build-examples/apps/web", ...followersOf.site),
     port: to(ground.ports[1], ...up("site"), ...followersOf.site),
     build: to(ground.otherPages, ...up("site"), "build-examples/apps/web", "build-pages"),
+    dev: { ...to(true, ...up("site"), "build-examples/apps/web"), planOnly: "its packages are not installed there" },
     in: contained("site", "site-process", "site-files", "build-examples/apps/web", ...image("examples/apps/web")),
   },
   edge: {

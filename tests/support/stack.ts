@@ -62,7 +62,7 @@ export const context: LoadContext = {
   accountIds: "1000:1000",
   bytesOf: () => 0,
   sources: new Map<string, SourceContent | string>([
-    ["./app", source("/home/me/lab/app", "python")],
+    ["./app", source("/home/me/lab/app", "python", { requirements: "c".repeat(64) })],
     ["./pages", source("/home/me/lab/pages", "node", { hash: "b".repeat(64) })],
     ["./empty", "it has none of these files"],
   ]),

@@ -36,14 +36,17 @@ const ground: Ground = {
   ports: [7000, 7001],
 };
 
-const at = (name: string, kind: SourceContent["kind"]): [string, SourceContent] => [
+const at = (name: string, kind: SourceContent["kind"], requirements?: string): [string, SourceContent] => [
   `./${name}`,
-  source(`/home/me/lab/${name}`, kind, { hash: Buffer.from(name.padEnd(32)).toString("hex") }),
+  source(`/home/me/lab/${name}`, kind, {
+    hash: Buffer.from(name.padEnd(32)).toString("hex"),
+    ...(requirements !== undefined && { requirements }),
+  }),
 ];
 const context: LoadContext = {
   ...plain,
   sources: new Map([
-    at("examples/apps/api", "python"),
+    at("examples/apps/api", "python", "c".repeat(64)),
     at("other", "python"),
     at("examples/apps/worker", "python"),
     at("examples/apps/web", "node"),

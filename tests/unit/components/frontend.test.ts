@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { containerOf, context, readable, serviceOf, source } from "#tests/support/stack.ts";
+import { containerOf, context, planOf, readable, serviceOf, source } from "#tests/support/stack.ts";
 
 const plan = (settings: object = {}) =>
   readable(serviceOf({ services: { site: { kind: "frontend", build: "./pages", ...settings } } }, "site"));
@@ -129,6 +129,43 @@ describe("a setting changes the plan", () => {
       check: { url: "http://127.0.0.1:9000/" },
       outputs: { url: ["http://127.0.0.1:9000"] },
     }));
+});
+
+describe("dev", () => {
+  const dev = (more: object = {}) =>
+    readable(serviceOf({ services: { site: { kind: "frontend", build: "./pages", dev: true }, ...more } }, "site"));
+
+  it("is Vite in the directory itself, of which nothing is copied or hashed", () => {
+    const { argv, cwd, env, build, source, files, check, tools } = dev();
+    expect({ argv, cwd, env, build, source, files, check, tools }).toEqual({
+      argv: ["npm", "run", "dev", "--", "--host", "127.0.0.1", "--port", "3000", "--strictPort"],
+      cwd: "PROJECT/pages",
+      env: { PATH: ["/opt/node/bin:/usr/local/bin:/usr/bin:/bin"], npm_config_update_notifier: ["false"] },
+      build: undefined,
+      source: {
+        path: "PROJECT/pages",
+        packages: { path: "PROJECT/pages/node_modules", command: "npm install --prefix PROJECT/pages" },
+      },
+      files: [],
+      check: { kind: "http", url: "http://127.0.0.1:3000/" },
+      tools: ["node"],
+    });
+  });
+
+  it("answers to the domain of the stack's nginx, which does not wait for it", () => {
+    const edge = { kind: "nginx", domain: "lab.example.com", routes: { "/": "${site.url}" } };
+    expect(dev({ edge })).toMatchObject({
+      env: { __VITE_ADDITIONAL_SERVER_ALLOWED_HOSTS: ["lab.example.com"] },
+      needs: [],
+    });
+  });
+
+  it("changes nothing when the source does", () => {
+    const edited = source("/home/me/lab/pages", "node", { hash: "d".repeat(64) });
+    const services = { site: { kind: "frontend", build: "./pages", dev: true } };
+    const after = planOf({ services }, { ...context, sources: new Map([["./pages", edited]]) });
+    expect(after).toEqual(planOf({ services }));
+  });
 });
 
 describe("in a container", () => {

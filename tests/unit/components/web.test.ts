@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { containerOf, readable, serviceOf } from "#tests/support/stack.ts";
+import { containerOf, problemsOf, readable, serviceOf } from "#tests/support/stack.ts";
 
 const plan = (settings: object = {}) =>
   readable(
@@ -68,6 +68,31 @@ it("has this plan", () =>
     "tools": [],
   }
 `));
+
+describe("dev", () => {
+  it("runs in the directory itself, with the environment of its requirements", () => {
+    const { cwd, build, source } = plan({ dev: true });
+    expect({ cwd, build, source }).toEqual({
+      cwd: "PROJECT/app",
+      build: {
+        key: "app-environment-cccccccccccc",
+        kind: "environment",
+        source: "PROJECT/app",
+        target: "CACHE/builds/app-environment-cccccccccccc",
+      },
+      source: { path: "PROJECT/app" },
+    });
+  });
+
+  it.each([
+    ["beside no build", {}, "none"],
+    ["of a directory without requirements.txt", { build: "./pages" }, "`./pages`, which has no such file"],
+  ])("%s is a mistake", (_what, more, got) =>
+    expect(problemsOf({ services: { api: { kind: "web", command: ["serve"], dev: true, ...more } } })).toEqual([
+      expect.objectContaining({ code: "BUILD_SOURCE", where: "services.api.build", got }),
+    ]),
+  );
+});
 
 describe("a setting changes the plan", () => {
   it.each<[string, object, object]>([
