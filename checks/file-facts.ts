@@ -50,7 +50,8 @@ export async function noteSha256(path: string, sha256: string, cacheFile: string
 /** The header, from the cache or from the file; a good one is then in the cache. Rejects with file system errors. */
 export async function ggufOf(file: FileIdentity, cacheFile: string): Promise<GgufResult> {
   const { header } = await recall(file, cacheFile);
-  if (header !== undefined) return { status: "good", header };
+  // An older release did not look at the weights.
+  if (header !== undefined && "weights" in header) return { status: "good", header };
   const result = await readGguf(file.path);
   if (result.status === "good") await remember(file, { header: result.header }, cacheFile);
   return result;

@@ -18,6 +18,26 @@ export interface GgufHeader {
   readonly minimumBytes: number;
   /** Type ids of tensors whose size this reader does not know: their end cannot be verified. */
   readonly unknownTypes: readonly number[];
+  readonly weights: GgufWeights;
+}
+
+/** What the tensors take, by where llama.cpp puts them. Bytes. */
+export interface GgufWeights {
+  /** By their number, `blk.<number>.`; of a part of a split model zeros where it has nothing of a layer. */
+  readonly layers: readonly GgufLayer[];
+  /** The table of the vocabulary. It stays in the memory of the machine, unless it is the output, too. */
+  readonly embeddingBytes: number;
+  readonly vocabulary: number;
+  readonly hasOutput: boolean;
+  /** All else: the output, norms. */
+  readonly otherBytes: number;
+}
+
+export interface GgufLayer {
+  readonly bytes: number;
+  /** Numbers that its cache has for each token. */
+  readonly keys: number;
+  readonly values: number;
 }
 
 export type GgufResult =
@@ -130,6 +150,9 @@ class Damaged extends Error {}
 interface Tensor {
   readonly name: string;
   readonly elements: bigint;
+  /** What a row of it has, and how many rows there are. */
+  readonly columns: number;
+  readonly rows: number;
   readonly type: number;
   readonly offset: bigint;
 }
@@ -154,7 +177,8 @@ function parse(cursor: Cursor, fileBytes: number): GgufResult {
   if (tensors.length > 0 && minimumBytes > BigInt(fileBytes))
     return bad(`it is cut off: its tensors need ${minimumBytes} bytes, the file has ${fileBytes}`);
   const unknownTypes = [...new Set(tensors.map(({ type }) => type).filter((type) => !TENSOR_BLOCKS.has(type)))];
-  const header = { version, tensorCount, metadata: Object.fromEntries(metadata), unknownTypes };
+  const weights = weightsOf(tensors);
+  const header = { version, tensorCount, metadata: Object.fromEntries(metadata), unknownTypes, weights };
   return { status: "good", header: { ...header, minimumBytes: Number(minimumBytes) } };
 }
 
@@ -185,16 +209,63 @@ function readTensor(cursor: Cursor): Tensor {
   const name = cursor.string(KEY_LIMIT);
   const dimensions = cursor.u32();
   if (dimensions > MAX_DIMENSIONS) throw new Damaged(`a tensor has ${dimensions} dimensions, expected at most 4`);
-  let elements = 1n;
-  for (let i = 0; i < dimensions; i += 1) elements *= cursor.u64();
+  const shape = Array.from({ length: dimensions }, () => cursor.u64());
+  const elements = shape.reduce((product, size) => product * size, 1n);
   const type = cursor.u32();
-  return { name, elements, type, offset: cursor.u64() };
+  const [columns = 1n, rows = 1n] = shape;
+  return { name, elements, columns: Number(columns), rows: Number(rows), type, offset: cursor.u64() };
 }
 
 /** Where the tensor ends behind the start of the data; its start where its type is unknown. */
-function endOf({ elements, type, offset }: Tensor): bigint {
+const endOf = (tensor: Tensor): bigint => tensor.offset + bytesOf(tensor);
+
+function bytesOf({ elements, type }: Tensor): bigint {
   const [blockElements, blockBytes] = TENSOR_BLOCKS.get(type) ?? [1, 0];
-  return offset + (elements / BigInt(blockElements)) * BigInt(blockBytes);
+  return (elements / BigInt(blockElements)) * BigInt(blockBytes);
+}
+
+/** No model has more; a name with a greater number is damage, which must not fill the memory. */
+const MAX_LAYERS = 4096;
+
+function weightsOf(tensors: readonly Tensor[]): GgufWeights {
+  const layers: GgufLayer[] = [];
+  let [embeddingBytes, otherBytes, vocabulary] = [0, 0, 0];
+  for (const tensor of tensors) {
+    const [, number, part = ""] = /^blk\.(\d+)\.(.*)$/.exec(tensor.name) ?? [];
+    const bytes = Number(bytesOf(tensor));
+    if (number !== undefined && Number(number) < MAX_LAYERS) {
+      while (layers.length <= Number(number)) layers.push({ bytes: 0, keys: 0, values: 0 });
+      const layer = layers[Number(number)] ?? { bytes: 0, keys: 0, values: 0 };
+      const cache = cacheOf(part, tensor);
+      layers[Number(number)] = {
+        bytes: layer.bytes + bytes,
+        keys: layer.keys + cache.keys,
+        values: layer.values + cache.values,
+      };
+    } else if (tensor.name === "token_embd.weight") {
+      embeddingBytes = bytes;
+      vocabulary = tensor.rows;
+    } else otherBytes += bytes;
+  }
+  const hasOutput = tensors.some(({ name }) => name === "output.weight");
+  return { layers, embeddingBytes, vocabulary, hasOutput, otherBytes };
+}
+
+/** The projections tell how wide keys and values are, layer by layer, also where only some layers have a cache. */
+function cacheOf(part: string, { rows, columns }: Tensor): Pick<GgufLayer, "keys" | "values"> {
+  switch (part) {
+    case "attn_k.weight":
+      return { keys: rows, values: 0 };
+    case "attn_v.weight":
+      return { keys: 0, values: rows };
+    case "attn_qkv.weight":
+      return { keys: Math.max(0, (rows - columns) / 2), values: Math.max(0, (rows - columns) / 2) };
+    // Compressed: one of both.
+    case "attn_kv_a_mqa.weight":
+      return { keys: rows, values: 0 };
+    default:
+      return { keys: 0, values: 0 };
+  }
 }
 
 const max = (a: bigint, b: bigint): bigint => (a > b ? a : b);

@@ -36,7 +36,37 @@ describe("parseGguf", () => {
         },
         minimumBytes: bytes.length,
         unknownTypes: [],
+        weights: { layers: [], embeddingBytes: 0, vocabulary: 0, hasOutput: false, otherBytes: 4 * (64 + 8) },
       },
+    });
+  });
+
+  it("weighs layer by layer, with the numbers that a cache has for a token", () => {
+    const result = whole(
+      gguf({
+        tensors: [
+          { name: "token_embd.weight", shape: [32, 100] },
+          { name: "blk.0.attn_k.weight", shape: [32, 16] },
+          { name: "blk.0.attn_v.weight", shape: [32, 8] },
+          { name: "blk.0.ffn_up.weight", shape: [32, 64] },
+          { name: "blk.2.attn_qkv.weight", shape: [32, 64] },
+          { name: "blk.3.attn_kv_a_mqa.weight", shape: [32, 24] },
+          { name: "blk.99999.odd.weight", shape: [8] },
+          { name: "output.weight", shape: [32, 100] },
+        ],
+      }),
+    );
+    expect(result.status === "good" && result.header.weights).toEqual({
+      layers: [
+        { bytes: 4 * 32 * (16 + 8 + 64), keys: 16, values: 8 },
+        { bytes: 0, keys: 0, values: 0 },
+        { bytes: 4 * 32 * 64, keys: 16, values: 16 },
+        { bytes: 4 * 32 * 24, keys: 24, values: 0 },
+      ],
+      embeddingBytes: 4 * 3200,
+      vocabulary: 100,
+      hasOutput: true,
+      otherBytes: 4 * (3200 + 8),
     });
   });
 
