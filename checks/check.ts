@@ -1,6 +1,7 @@
 /** One attempt's result. `failed` is final: waiting longer cannot help. */
 export type Outcome =
-  | { readonly status: "ready"; readonly detail: string }
+  /** `degraded`: what is worse than it should be all the same. */
+  | { readonly status: "ready"; readonly detail: string; readonly degraded?: string }
   | { readonly status: "pending"; readonly reason: string }
   | { readonly status: "failed"; readonly reason: string; readonly fix?: string };
 
@@ -31,7 +32,21 @@ export interface WorkerSide {
  * What "works" means for one service, as JSON: a resource input, diffed and printed.
  * A new kind is a member here, a file beside this one and a line in run.ts.
  */
-export type Check =
+export type Check = AnyCheck & {
+  /** Once it works: that it does so on a GPU. */
+  readonly gpu?: GpuProof;
+};
+
+export interface GpuProof {
+  /** False: on the CPU it works too, and is only called degraded. */
+  readonly required: boolean;
+  /** Of a llama-server: layers that must lie on the GPU. */
+  readonly layers?: number | "all";
+  /** Cards that its container must see. */
+  readonly devices?: "all" | readonly string[];
+}
+
+type AnyCheck =
   /** 200 (or `status`), and the JSON body holds every pair of `json` at its top level. A redirect is no success. */
   | {
       readonly kind: "http";
@@ -60,8 +75,6 @@ export type Check =
       readonly url: string;
       /** With their tags. */
       readonly models: readonly string[];
-      /** Least share of a loaded model that must lie in the memory of a GPU, 0 to 1. */
-      readonly minVramShare?: number;
     }
   /** A broker connection owned by the service's own process tree, and a fresh heartbeat. */
   | ({

@@ -4,7 +4,8 @@ import type { Uptime } from "#checks/alive.ts";
 import { failed, pending, ready, type Check, type Outcome, type Probe } from "#checks/check.ts";
 import { insideContainer } from "#checks/inside-container.ts";
 import { processTree } from "#checks/process-tree.ts";
-import { probeOf } from "#checks/run.ts";
+import { probeOf, START_LINES } from "#checks/run.ts";
+import { containerLog } from "#observe/container-log.ts";
 import { inspectContainer, volumeDataId, type ContainerSeen } from "#observe/docker.ts";
 import { readText } from "#observe/records.ts";
 import { writeFileAtomic } from "#setup/atomic.ts";
@@ -48,6 +49,7 @@ export async function contained({ check, token, container }: Contained): Promise
     processTree: async () => processesOf(await look()),
     uptime: async () => containerUptime(await look()),
     inside: insideContainer(host, token),
+    log: () => containerLog(token, START_LINES),
   });
   return async (signal) => judgeContainer(await look(), earlier) ?? (await probe(signal));
 }

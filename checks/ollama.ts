@@ -31,16 +31,32 @@ export async function probeOllama(check: OllamaCheck, signal: AbortSignal, quick
   if (missing) return missing;
   const [model] = check.models;
   if (model === undefined) return ready(`${base} answers, and was to have no models`);
-  if (quick) return ready(`${base} has ${check.models.join(", ")}`);
+  if (quick) return onGpu(check, ready(`${base} has ${check.models.join(", ")}`), quick, () => get("/api/ps"));
   const unit = judgeCapabilities(base, model, await post("/api/show", { model }));
   if ("outcome" in unit) return unit.outcome;
   const work =
     unit.does === "embedding"
       ? judgeEmbedding(base, model, await post("/api/embed", { model, input: "1" }))
       : judgeToken(base, model, await post("/api/generate", oneToken(model)));
-  if (work.status !== "ready" || check.minVramShare === undefined) return work;
-  return judgeVram(base, model, check.minVramShare, await get("/api/ps")) ?? work;
+  return onGpu(check, work, quick, () => get("/api/ps"));
 }
+
+/** A success stays one where the model lies on a GPU; elsewhere it is none, or a degraded one where the CPU will do. */
+async function onGpu(
+  { gpu, url, models: [model = ""] }: OllamaCheck,
+  work: Outcome,
+  quick: boolean,
+  loaded: () => Promise<HttpEvidence>,
+): Promise<Outcome> {
+  if (work.status !== "ready" || !gpu) return work;
+  const lacking = judgeVram(placeOf(url), model, await loaded());
+  // A quick look has loaded nothing.
+  if (!lacking || (quick && lacking.status === "pending")) return work;
+  return lacking.status === "failed" && !gpu.required ? { ...work, degraded: lacking.reason } : lacking;
+}
+
+/** Of a loaded model, in the memory of a GPU; the table of its vocabulary may stay in that of the machine. */
+const VRAM_SHARE = 0.98;
 
 const oneToken = (model: string): Json => ({ model, prompt: "1", stream: false, options: { num_predict: 1 } });
 
@@ -129,7 +145,7 @@ export function judgeBringing(model: string, said: string): Outcome {
 }
 
 /** Ollama falls back to the CPU without a word; undefined where enough of the model lies on a GPU. */
-export function judgeVram(base: string, model: string, least: number, evidence: HttpEvidence): Outcome | undefined {
+export function judgeVram(base: string, model: string, evidence: HttpEvidence): Outcome | undefined {
   const body = judgeAnswer(base, "/api/ps", evidence);
   if ("outcome" in body) return body.outcome;
   const loaded = listOf(body.json["models"]).find(({ name }) => shortName(String(name)) === shortName(model));
@@ -138,10 +154,10 @@ export function judgeVram(base: string, model: string, least: number, evidence: 
     return pending(`${base}/api/ps does not show ${model} loaded`);
   }
   const share = vram / size;
-  if (share >= least) return undefined;
+  if (share >= VRAM_SHARE) return undefined;
   const part = vram === 0 ? "it runs on the CPU" : `${(share * 100).toFixed(0)} % of it`;
   return failed(
-    `${base}: expected ${least * 100} % of ${model} (${mebibytes(size)}) in the memory of a GPU, got: ${part}`,
+    `${base}: expected ${VRAM_SHARE * 100} % of ${model} (${mebibytes(size)}) in the memory of a GPU, got: ${part}`,
     "see its log for why: too little free GPU memory, a driver that is too old, or no GPU in its container",
   );
 }

@@ -7,6 +7,7 @@ import { listenersOn, type Listener } from "#checks/ports.ts";
 import { lives, processStats, treeOf } from "#checks/process-tree.ts";
 import { sourceProblems } from "#checks/preflight-sources.ts";
 import type { ContainerSummary } from "#observe/docker.ts";
+import type { GpusSeen } from "#observe/gpu.ts";
 import type { World } from "#observe/world.ts";
 import { readText } from "#observe/records.ts";
 import { modelFilesOf, type ModelPlan, type ServicePlan } from "#stack/plan.ts";
@@ -37,6 +38,7 @@ export async function preflight(world: World): Promise<readonly Problem[]> {
     diskProblems(world),
     // Loaded where there are containers.
     world.plan.network && import("./preflight-containers.ts").then((module) => module.containerProblems(world)),
+    world.gpus && import("./preflight-gpu.ts").then((module) => module.gpuPreflight(world)),
   ]);
   return [...now, ...looks.flatMap((problems) => problems ?? [])];
 }
@@ -285,16 +287,23 @@ async function modelProblems(world: World): Promise<readonly Problem[]> {
   return looks.flatMap((problem) => problem ?? []);
 }
 
-/** Services that are not required, and whose model cannot be used: the others go on without them. */
+/** Services that are not required, and whose model or GPU cannot be used: the others go on without them. */
 export async function leftOut(world: World): Promise<ReadonlyMap<string, Problem>> {
   const looks = world.plan.services
     .filter(({ required }) => !required)
     .map(async (service) => {
-      const problems = await Promise.all(modelFilesOf(service).map((model) => modelProblem(model, world)));
+      const problems = await Promise.all([
+        ...modelFilesOf(service).map((model) => modelProblem(model, world)),
+        world.gpus && gpuProblemOf(service, world.gpus),
+      ]);
       return problems.flatMap((problem) => (problem ? [[service.name, problem] as const] : []));
     });
   return new Map((await Promise.all(looks)).flat());
 }
+
+/** Loaded where a service asks for a GPU. */
+const gpuProblemOf = (service: ServicePlan, seen: GpusSeen): Promise<Problem | undefined> =>
+  import("./gpu.ts").then(({ gpuProblem }) => gpuProblem(service, seen));
 
 async function modelProblem(model: ModelPlan, { context }: World): Promise<Problem | undefined> {
   const outcome = await inspectModelFile(model, {

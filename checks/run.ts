@@ -8,6 +8,9 @@ import type { WaitOptions } from "#checks/wait.ts";
 /** Long enough to load a large model: Ollama gives up loading when nobody waits for the answer any more. */
 export const OLLAMA_ATTEMPT_MS = 300_000;
 
+/** More than a server of models writes while it starts. */
+export const START_LINES = 5000;
+
 /** What a check needs to know about the service beyond its own JSON. */
 export interface ProbeContext {
   /** PIDs of the service's own processes, its first one first; empty when none runs. */
@@ -16,12 +19,26 @@ export interface ProbeContext {
   readonly uptime?: () => Promise<Uptime | undefined>;
   /** Where the service runs. */
   readonly inside?: Inside;
+  /** The last lines of its log, those of its start among them. */
+  readonly log?: () => Promise<readonly string[]>;
   /** Leaves out the work that would queue behind what users asked for: no token is generated. */
   readonly quick?: boolean;
 }
 
-/** Each probe's file is imported by its first attempt, so that a preview without changes loads none. */
+/** What the check says of a GPU is asked last. Ollama is asked for it by its own probe, which has loaded the model. */
 export function probeOf(check: Check, context: ProbeContext = {}): Probe {
+  const { gpu } = check;
+  const probe = probeWithoutGpu(check, context);
+  if (!gpu || check.kind === "ollama") return probe;
+  return async (signal) => {
+    const outcome = await probe(signal);
+    if (outcome.status !== "ready") return outcome;
+    return (await import("#checks/gpu-proof.ts")).proveGpu(outcome, gpu, context, signal);
+  };
+}
+
+/** Each probe's file is imported by its first attempt, so that a preview without changes loads none. */
+function probeWithoutGpu(check: Check, context: ProbeContext): Probe {
   switch (check.kind) {
     case "http":
       return async (signal) => (await import("#checks/http.ts")).probeHttp(check, signal);

@@ -35,12 +35,23 @@ export interface Prepared {
 export async function prepare(command: Command, { images }: { readonly images: boolean }): Promise<Prepared> {
   const selected = selectStack(command);
   const opened = openSelected(selected);
+  if (images) await refuseWithoutGpu(opened);
   const shell = await equip(command, selected, opened, images);
   if (images && missingDownloads(opened.plan).length > 0) {
     const { install } = globalOptions(command);
     await fetchModels(opened.plan, { install, projectDir, report, env: process.env });
   }
   return { ...shell, opened: openSelected(selected) };
+}
+
+/** Before gigabytes are fetched that would run on a GPU which is not there. */
+async function refuseWithoutGpu({ plan, engineHost }: Opened): Promise<void> {
+  if (!plan.services.some(({ gpu }) => gpu?.required)) return;
+  const [{ lookForGpus }, { gpuProblems }] = await Promise.all([import("#observe/gpu.ts"), import("#checks/gpu.ts")]);
+  const seen = await lookForGpus(plan, engineHost);
+  const problems = seen ? gpuProblems(plan, seen) : [];
+  const [first] = problems;
+  if (first) throw new UserError(first.code, problemReport(`The world around stack ${plan.places.stack}`, problems));
 }
 
 /** The same for a shell. What is wrong in the stack file is told and no more: Pulumi's `config set` may be what mends it. */

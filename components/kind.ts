@@ -5,7 +5,7 @@ import type { Address, BuildPlan, ModelPlan, Place, PlannedFile, ServedModel, Se
 import { didYouMean, type Problem } from "#stack/problems.ts";
 import type { StackPlaces } from "#stack/places.ts";
 import type { Text } from "#stack/text.ts";
-import type { ImageName } from "#setup/image-references.ts";
+import type { ImageName, ImageSource } from "#setup/image-references.ts";
 import type { Tool, ToolName } from "#setup/tools.ts";
 
 /** What a kind may look at when it plans: data only. */
@@ -28,6 +28,8 @@ export interface PlanContext {
   /** The same directory as this host sees it. */
   readonly hostHome: string;
   readonly tool: (name: ToolName) => Tool;
+  /** Where its images come from; undefined where set-up made none. */
+  readonly imageSource: ImageSource | undefined;
   readonly models: ReadonlyMap<string, ModelPlan>;
   /** Host: the build of the service's `build` directory. */
   readonly build?: BuildPlan;
@@ -58,6 +60,7 @@ export interface KindPlan {
   readonly source?: ServicePlan["source"];
   readonly model?: ModelPlan;
   readonly serves?: readonly ServedModel[];
+  readonly loads?: ServicePlan["loads"];
   /** Absent: a job, whose end is its readiness. */
   readonly check?: Check;
   readonly readyTimeoutMs: number;

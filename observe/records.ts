@@ -98,6 +98,7 @@ export function readJson(path: string): unknown {
 }
 
 const TAIL_BYTES = 16_384;
+const LINE_BYTES = 200;
 
 /** The last lines of a log; none where there is no log. */
 export function readTail(path: string, lines = 20): readonly string[] {
@@ -109,7 +110,7 @@ export function readTail(path: string, lines = 20): readonly string[] {
   }
   try {
     const { size } = fstatSync(file);
-    const buffer = Buffer.alloc(Math.min(size, TAIL_BYTES));
+    const buffer = Buffer.alloc(Math.min(size, Math.max(TAIL_BYTES, lines * LINE_BYTES)));
     readSync(file, buffer, 0, buffer.length, size - buffer.length);
     const text = buffer.toString("utf8").trimEnd();
     return text === "" ? [] : text.split("\n").slice(-lines);

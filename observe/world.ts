@@ -13,6 +13,7 @@ import type { StackPlan } from "#stack/plan.ts";
 import type { Problem } from "#stack/problems.ts";
 import { sectionsOf, withoutValues, type StackConfig } from "#stack/sections.ts";
 import { readSources } from "#stack/sources.ts";
+import type { GpusSeen } from "./gpu.ts";
 import { observe, type Observation } from "./observe.ts";
 
 /** A stack's plan on this host. */
@@ -30,6 +31,8 @@ export interface Opened {
 /** A stack as it should be and as it is. */
 export interface World extends Opened {
   readonly seen: Observation;
+  /** Where a service asks for a GPU. */
+  readonly gpus?: GpusSeen;
   readonly drift: Drift;
 }
 
@@ -92,12 +95,17 @@ export function placesOf({ stack, projectDir, env }: Omit<OpenOptions, "config">
 
 /** One look at the running world. */
 export async function lookAround(opened: Opened): Promise<World> {
-  const seen = await observe(opened.plan, opened.engineHost);
+  const { plan, engineHost } = opened;
+  const [seen, gpus] = await Promise.all([
+    observe(plan, engineHost),
+    // Loaded where a service asks for one.
+    plan.services.some(({ gpu }) => gpu) && import("./gpu.ts").then((module) => module.lookForGpus(plan, engineHost)),
+  ]);
   const hashes = new Map([
     ...[...opened.hostPlans].map(([name, plan]) => [name, planHash(plan)] as const),
     ...[...opened.containerSpecs].map(([name, spec]) => [name, workHash(spec)] as const),
   ]);
-  return { ...opened, seen, drift: findDrift(opened.plan, seen, hashes) };
+  return { ...opened, seen, ...(gpus && { gpus }), drift: findDrift(plan, seen, hashes) };
 }
 
 /** Changes when a file does; empty while there is none. */

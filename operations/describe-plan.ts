@@ -54,7 +54,20 @@ function originOf(secret: UserSecret): string {
 }
 
 /** What a check asks for, in one sentence. */
-export function checkWords(check: Check): string {
+export const checkWords = (check: Check): string => `${ownWords(check)}${gpuWords(check)}`;
+
+function gpuWords({ gpu }: Check): string {
+  if (!gpu) return "";
+  const what =
+    gpu.layers === undefined
+      ? gpu.devices === undefined
+        ? "on a GPU"
+        : "with a GPU in its container"
+      : `with ${gpu.layers} layers on a GPU`;
+  return gpu.required ? `, ${what}` : `, ${what} if there is one`;
+}
+
+function ownWords(check: Check): string {
   switch (check.kind) {
     case "http": {
       const pairs = Object.entries(check.json ?? {}).map(([key, value]) => `"${key}": ${JSON.stringify(value)}`);
@@ -69,10 +82,9 @@ export function checkWords(check: Check): string {
       return `${check.url} generates a token with ${check.alias}, context ${check.contextSize}`;
     case "ollama": {
       const [first] = check.models;
-      const vram = check.minVramShare === undefined ? "" : `, ${check.minVramShare * 100} % of it on a GPU`;
       return first === undefined
         ? `${check.url} lists its models`
-        : `${check.url} has ${check.models.join(", ")}, and ${first} does a unit of work${vram}`;
+        : `${check.url} has ${check.models.join(", ")}, and ${first} does a unit of work`;
     }
     case "dramatiq-worker":
       return `${check.processes === 1 ? "a process of its own consumes" : `${check.processes} processes of its own consume`} from ${check.host}:${check.port}`;

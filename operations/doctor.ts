@@ -34,10 +34,11 @@ const wrong = (problem: Problem): Finding => ({ ok: false, ...problem });
 
 /** Looks at everything that could be in the way of the stack. Changes nothing. */
 export async function examine(world: World, env: Environment): Promise<readonly Finding[]> {
-  const [free, held, sound, key, left, containers, names, ahead, lost] = await Promise.all([
+  const [free, held, sound, cards, key, left, containers, names, ahead, lost] = await Promise.all([
     places(world),
     ports(world),
     models(world),
+    gpus(world),
     passphrase(world, env),
     leftovers(world, stackNames(world.plan.places.projectDir)),
     engineFindings(world, env),
@@ -55,6 +56,7 @@ export async function examine(world: World, env: Environment): Promise<readonly 
     ...supervisor(world),
     ...held,
     ...sound,
+    ...cards,
     ...secrets(world),
     ...externals(world),
     ...key,
@@ -184,6 +186,33 @@ async function models({ plan, context }: World): Promise<readonly Finding[]> {
     return [fine(`model ${name}`, outcome.status === "ready" ? outcome.detail : outcome.reason)];
   });
   return (await Promise.all(looks)).flat();
+}
+
+/** The cards, where a service asks for one. What is in the way is preflight's to report. */
+async function gpus(world: World): Promise<readonly Finding[]> {
+  const { gpus: seen } = world;
+  if (!seen) return [];
+  const { gpuBudgets, gpuWarnings } = await import("#checks/preflight-gpu.ts");
+  const { budgetWords } = await import("#checks/vram.ts");
+  const [budgets, warnings] = await Promise.all([gpuBudgets(world, seen), gpuWarnings(world, seen)]);
+  const found = seen.look.state === "seen" ? seen.look.gpus : [];
+  return [
+    ...found.map(({ index, name, uuid, driver, memory }) =>
+      fine(
+        `GPU ${index}`,
+        [
+          name,
+          uuid,
+          ...(memory ? [`${gibibytes(memory.totalBytes)}, ${gibibytes(memory.freeBytes)} free`] : []),
+          `driver ${driver}`,
+        ].join(", "),
+      ),
+    ),
+    ...budgets
+      .filter(({ verdict }) => verdict === "fits")
+      .map((budget) => fine(`memory of GPU ${budget.gpu.index}`, budgetWords(budget))),
+    ...[...warnings].flatMap(([service, words]) => words.map((text) => fine(service, text))),
+  ];
 }
 
 /** What cannot be read is preflight's to report. */

@@ -200,9 +200,10 @@ function judgeRunning(evidence: Evidence): Judged {
 }
 
 /** What is wrong with a service that runs, besides its answers. */
-function blemishes({ plan, supervisor, seen, drift, memoryBytes, now }: Evidence): readonly string[] {
+function blemishes({ plan, supervisor, seen, drift, memoryBytes, outcome, now }: Evidence): readonly string[] {
   const limit = plan.memoryBytes;
   return [
+    ...(outcome?.status === "ready" && outcome.degraded !== undefined ? [outcome.degraded] : []),
     ...(drift !== undefined && (seen.container || supervisor.state === "running") ? [drift] : []),
     ...restartWords(seen, now),
     ...(limit !== undefined && memoryBytes !== undefined && memoryBytes > limit

@@ -4,10 +4,12 @@ import { containerUptime } from "#checks/contained.ts";
 import { insideContainer } from "#checks/inside-container.ts";
 import { insideHost } from "#checks/inside.ts";
 import { lives, processStats, treeOf } from "#checks/process-tree.ts";
-import { runCheck } from "#checks/run.ts";
+import { runCheck, START_LINES } from "#checks/run.ts";
 import { uptimeOf } from "#checks/supervised.ts";
+import { containerLog } from "#observe/container-log.ts";
 import { modelWaitFile, readModelWait } from "#observe/model-wait.ts";
 import type { ServiceSeen } from "#observe/observe.ts";
+import { readTail } from "#observe/records.ts";
 import { lookAround, type Opened, type World } from "#observe/world.ts";
 import { serviceHome } from "#runtime/host-plan.ts";
 import type { PlannedPort, ServicePlan } from "#stack/plan.ts";
@@ -152,7 +154,7 @@ const isRenewed = ({ done }: ServiceSeen, { seen }: World): boolean =>
   Object.entries(done?.data ?? {}).some(([name, id]) => seen.services.get(name)?.dataId !== id);
 
 async function attempt(
-  { name, check, in: place }: ServicePlan,
+  { name, check, logFile, in: place }: ServicePlan,
   seen: ServiceSeen,
   tree: readonly number[],
   { full, attemptMs, plan, engineHost }: LookOptions & Opened,
@@ -166,7 +168,9 @@ async function attempt(
   const inside = seen.container
     ? insideContainer(engineHost, seen.container.id)
     : insideHost(serviceHome(plan.places, name));
-  const context = { processTree, uptime, inside, quick: !full.has(name) };
+  const log = async () =>
+    seen.container ? containerLog(seen.container.id, START_LINES) : readTail(logFile, START_LINES);
+  const context = { processTree, uptime, inside, log, quick: !full.has(name) };
   const report = await runCheck(check, { timeoutMs: 0, attemptMs }, context);
   return report.outcome;
 }

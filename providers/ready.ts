@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import type { Probe, WaitReport } from "#checks/check.ts";
 import { explain, externalFix, redact } from "#checks/explain.ts";
 import { insideHost } from "#checks/inside.ts";
-import { OLLAMA_ATTEMPT_MS, probeOf } from "#checks/run.ts";
+import { OLLAMA_ATTEMPT_MS, probeOf, START_LINES } from "#checks/run.ts";
 import { programTree, programUptime, whileRunning } from "#checks/supervised.ts";
 import { waitUntilFinal } from "#checks/wait.ts";
 import { readJson, readTail } from "#observe/records.ts";
@@ -53,7 +53,12 @@ function removeIfEmpty(directory: string): void {
 export async function prove(inputs: ReadyInputs): Promise<ReadyInputs & { readonly detail: string }> {
   const report = await waitForReady(inputs);
   keepCompiled();
-  if (report.outcome.status === "ready") return { ...inputs, detail: report.outcome.detail };
+  if (report.outcome.status === "ready") {
+    const { detail, degraded } = report.outcome;
+    if (degraded === undefined) return { ...inputs, detail };
+    progressOf(inputs.progressUrn, true)(`${inputs.service}: ${degraded}`);
+    return { ...inputs, detail: `${detail}; ${degraded}` };
+  }
   if (report.outcome.status === "pending" && "container" in inputs && inputs.container.job) {
     const { endContainer } = await import("#checks/contained.ts");
     await endContainer(inputs.token);
@@ -115,5 +120,6 @@ async function probeFor(inputs: ReadyInputs): Promise<Probe> {
   const target = { service, socket, home, supervisorLog: `${dirname(dirname(home))}/supervisord.log` };
   const processTree = () => programTree(target);
   const uptime = () => programUptime(target);
-  return whileRunning(target, probeOf(inputs.check, { processTree, uptime, inside: insideHost(home) }));
+  const log = () => Promise.resolve(readTail(inputs.logFile, START_LINES));
+  return whileRunning(target, probeOf(inputs.check, { processTree, uptime, inside: insideHost(home), log }));
 }

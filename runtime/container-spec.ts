@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { dirname } from "node:path";
 import { LABEL } from "#observe/docker.ts";
 import { CONTAINER_HOME, filesDir } from "#stack/containers.ts";
+import type { GpuPlan } from "#stack/gpu.ts";
 import {
   HOST_NAME,
   type ImageBuildPlan,
@@ -49,6 +50,8 @@ export interface ContainerSpec {
   readonly capabilities: readonly string[];
   readonly memoryMiB: number;
   readonly cpus?: number;
+  /** Cards that it is to have; how, is for the engine that is there. */
+  readonly gpu?: GpuPlan;
   readonly restart: "unless-stopped" | "on-failure" | "no";
   readonly stopSignal: string;
   readonly stopGraceSeconds: number;
@@ -112,6 +115,7 @@ export function containerSpec(plan: ServicePlan, { places, network, services }: 
     capabilities: container.capabilities,
     memoryMiB: Math.ceil((plan.memoryBytes ?? DEFAULT_MEMORY) / 2 ** 20),
     ...(container.cpus !== undefined && { cpus: container.cpus }),
+    ...(plan.gpu && { gpu: plan.gpu }),
     restart: plan.restart === "always" ? "unless-stopped" : plan.restart,
     stopSignal: `SIG${plan.stopSignal}`,
     stopGraceSeconds: Math.ceil(plan.stopGraceMs / 1000),

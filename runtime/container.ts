@@ -1,5 +1,6 @@
 import type { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import type { GpuRequest } from "#checks/gpu.ts";
 import { LABEL } from "#observe/docker.ts";
 import { DockerResource } from "#providers/docker.ts";
 import { specHash, workHash, type ContainerSpec } from "./container-spec.ts";
@@ -12,6 +13,8 @@ export interface ContainerArgs extends MakerArgs {
   readonly spec: ContainerSpec;
   /** Id of the stack's network. */
   readonly network: pulumi.Output<string>;
+  /** How it is given its cards; undefined where it has none. */
+  readonly gpu: GpuRequest | undefined;
 }
 
 /** Starts a service, or runs a job, in a container; returns what its dependents wait for. The one maker of containers. */
@@ -58,7 +61,7 @@ export function cpusText(cpus: number): string {
 const REPLACING = ["#initerror", "healthcheck", "tmpfs", "init", "cpuPeriod", "cpuQuota", "rm"];
 
 function makeContainer(
-  { plan, spec, drift, dependsOn, network }: ContainerArgs,
+  { plan, spec, drift, dependsOn, network, gpu }: ContainerArgs,
   files: local.Command | undefined,
   parent: pulumi.Resource,
 ) {
@@ -96,6 +99,7 @@ function makeContainer(
       // Postgres shares its workers' memory there; the engine's default of 64 MiB is too small for that.
       shmSize: 256,
       ...(spec.cpus !== undefined && { cpus: cpusText(spec.cpus) }),
+      ...(gpu && { deviceRequests: [{ ...gpu }] }),
       restart: spec.restart,
       ...(spec.restart === "on-failure" && { maxRetryCount: 5 }),
       init: true,

@@ -1,8 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
 import { RELAY } from "#components/relay.ts";
 import { Service, type ServiceArgs } from "#components/service.ts";
+import type { GpusSeen } from "#observe/gpu.ts";
 import { fileStamp, type World } from "#observe/world.ts";
 import { NOT_HERE } from "#stack/drift.ts";
+import type { GpuPlan } from "#stack/gpu.ts";
 import type { ServicePlan, StackPlan } from "#stack/plan.ts";
 import { problemLine, type Problem } from "#stack/problems.ts";
 import { printable, secretsIn } from "#stack/text.ts";
@@ -34,6 +36,7 @@ export async function registerStack(
   // Loaded where there are containers: a stack of processes has no use for it.
   const engine = plan.network && (await import("./engine.ts")).runEngineParts(world);
   const { runContainer } = plan.network ? await import("./container.ts") : {};
+  const gpus = world.gpus && (await gpuParts(world, world.gpus));
   const ready = new Map<string, pulumi.Resource>();
   for (const service of plan.services) {
     const problem = leftOut.get(service.name);
@@ -49,7 +52,8 @@ export async function registerStack(
     const make: ServiceArgs["make"] = (dependsOn, parent, type) => {
       if (hostPlan) return runProcess({ ...common, hostPlan, dependsOn }, parent, type);
       if (spec && engine && runContainer) {
-        return runContainer({ ...common, spec, dependsOn, network: engine.network }, parent, type);
+        const gpu = spec.gpu && gpus?.requestOf(spec.gpu);
+        return runContainer({ ...common, spec, dependsOn, network: engine.network, gpu }, parent, type);
       }
       if (service.external) return runExternal({ ...common, dependsOn }, parent, type);
       throw new Error(`no maker for ${service.name}`);
@@ -67,6 +71,7 @@ export async function registerStack(
       void pulumi.log.warn(`${service.name}: ${reason}; ${then}`, component);
     }
     for (const [model, why] of modelDrift) void pulumi.log.warn(`${service.name}: model ${model}: ${why}`, component);
+    for (const words of gpus?.warnings.get(service.name) ?? []) void pulumi.log.warn(words, component);
     ready.set(service.name, component.ready);
     component.urn.apply(() => answered.resolve(undefined));
   }
@@ -89,6 +94,13 @@ export async function registerStack(
     // The relay listens on an address that the network brings.
     return [...(made ? [made] : []), ...(name === RELAY && engine ? engine.all : [])];
   }
+}
+
+/** Loaded where a service asks for a GPU. */
+async function gpuParts(world: World, seen: GpusSeen) {
+  const { requestOf } = await import("#checks/gpu.ts");
+  const { gpuWarnings } = await import("#checks/preflight-gpu.ts");
+  return { requestOf: (gpu: GpuPlan) => requestOf(gpu, seen), warnings: await gpuWarnings(world, seen) };
 }
 
 /** What `pulumi stack output` shows: each service's outputs without those that hold a secret. */

@@ -8,7 +8,7 @@ export const commonImages = ["postgres", "redis", "nginx", "llama-server", "pyth
 const rareImages = ["ollama", "object-store", "mqtt", "prometheus"] as const;
 
 /** These come from a registry alone. */
-export const officialImages = ["grafana", "loki", "alloy"] as const;
+export const officialImages = ["grafana", "loki", "alloy", "llama-server-cuda"] as const;
 
 export const imageNames = [...commonImages, ...rareImages, ...officialImages] as const;
 export type ImageName = (typeof imageNames)[number];

@@ -1,5 +1,6 @@
 import { basename, isAbsolute, join } from "node:path";
 import { z } from "zod";
+import type { Check } from "#checks/check.ts";
 import type { Claim, ExternalPlan, Kind, KindPlan, PlanContext } from "#components/kind.ts";
 import { isLoopback, LOOPBACK } from "#components/kind.ts";
 import { catalog } from "#components/catalog.ts";
@@ -8,6 +9,7 @@ import type { ImageName, Images } from "#setup/image-references.ts";
 import type { Tool, ToolName, Tools } from "#setup/tools.ts";
 import { APPLICATION_USER, CONTAINER_HOME, filesDir, imageBuildPlan, networkPlan } from "./containers.ts";
 import { mmprojFile, modelSource, sourceProblems } from "./model-sources.ts";
+import { gpuEnv, gpuPlan, type GpuPlan } from "./gpu.ts";
 import { inOrder } from "./order.ts";
 import type { HostPlaces, StackPlaces } from "./places.ts";
 import { SERVICE_USER } from "./places.ts";
@@ -36,6 +38,7 @@ import {
   serviceName,
   stackSettings,
   type CommonSettings,
+  type GpuSettings,
 } from "./schema.ts";
 import { SMALL_MODEL } from "./small-model.ts";
 import { secretsIn, type Text } from "./text.ts";
@@ -495,6 +498,7 @@ function planContext(
     home: onHost ? `${places.servicesDir}/${name}` : CONTAINER_HOME,
     hostHome: onHost ? `${places.servicesDir}/${name}` : filesDir(places, name),
     tool: (tool) => toolOf(tool, context.tools),
+    imageSource: context.images?.source,
     models,
     ...(source && { source: source.kind, directory: source.path }),
     ...(source && onHost && buildOf(source, own.dev === true, host.cacheDir)),
@@ -707,6 +711,7 @@ function completePlan(
   const needs = context.uses.map((service) => service.name);
   const memoryBytes = settings.memory ?? (onHost ? undefined : plan.container?.memoryBytes);
   const volume = onHost ? undefined : volumesOf(plan)[0];
+  const gpu = gpuPlan((draft.settings as { gpu?: GpuSettings }).gpu);
   return {
     name,
     kind: draft.kindName,
@@ -716,7 +721,7 @@ function completePlan(
     run: kind.run ?? "service",
     argv: plan.argv,
     cwd: plan.cwd ? path(plan.cwd) : build && !plan.files ? build.target : `${places.servicesDir}/${name}`,
-    env: { ...(onHost ? toolEnv(plan, context) : {}), ...plan.env, ...settings.env },
+    env: { ...(onHost ? toolEnv(plan, context) : {}), ...(onHost && gpu && gpuEnv(gpu)), ...plan.env, ...settings.env },
     files: plan.files ?? [],
     ...(plan.reload && { reload: plan.reload }),
     directories: onHost ? (plan.directories ?? []) : [],
@@ -731,7 +736,9 @@ function completePlan(
     ...(plan.source && { source: plan.source }),
     ...(plan.model && { model: plan.model }),
     ...(plan.serves && plan.serves.length > 0 && { serves: plan.serves }),
-    ...(plan.check && { check: plan.check }),
+    ...(plan.loads && { loads: plan.loads }),
+    ...(plan.check && { check: onGpu(plan.check, gpu, context) }),
+    ...(gpu && { gpu }),
     readyTimeoutMs: settings.ready?.timeout ?? plan.readyTimeoutMs,
     restart: settings.restart ?? "no",
     stopSignal: settings.stopSignal ?? plan.stopSignal ?? "TERM",
@@ -789,6 +796,10 @@ function externalPlan(
 
 /** It should be there already. */
 const EXTERNAL_TIMEOUT_MS = 15_000;
+
+/** A model server proves its own use of a GPU; of another container it is proven that it sees its cards. */
+const onGpu = (check: Check, gpu: GpuPlan | undefined, { in: place }: PlanContext): Check =>
+  gpu === undefined || check.gpu || place === "host" ? check : { ...check, gpu };
 
 /** What their names end with, and where they go. */
 const volumesOf = ({ container }: KindPlan): readonly (readonly [string, string])[] => [

@@ -1,6 +1,7 @@
 import type { Check } from "#checks/check.ts";
 import type { ImageName } from "#setup/image-references.ts";
 import type { ToolName } from "#setup/tools.ts";
+import type { GpuPlan } from "./gpu.ts";
 import type { StackPlaces } from "./places.ts";
 import type { Text } from "./text.ts";
 
@@ -200,6 +201,9 @@ export interface ServicePlan {
   readonly consumes?: Consumption;
   /** Enforced on a container; watched on the host. */
   readonly memoryBytes?: number;
+  readonly gpu?: GpuPlan;
+  /** Models that it loads onto its cards. */
+  readonly loads?: ModelLoads;
   /** Secrets that engineroom makes for this service, by name. */
   readonly generates: readonly string[];
   /** File with the id of the service's data; a job remembers the ids that it ran against. */
@@ -216,6 +220,29 @@ export interface ServicePlan {
   readonly external?: Address;
   /** What others refer to as `${name.key}`, as this host sees it. */
   readonly outputs: Readonly<Record<string, Text>>;
+}
+
+export interface ModelLoads {
+  readonly models: readonly ModelLoad[];
+  /** How many of them may lie there at the same time; others make room. */
+  readonly atOnce: number;
+}
+
+/** One model on its way to a GPU. */
+export interface ModelLoad {
+  readonly name: string;
+  /** Undefined where its server pulls it: nobody knows its size beforehand. */
+  readonly file?: ModelPlan;
+  /** Layers that lie on the GPU, from the last one on. */
+  readonly layers: number | "all";
+  /** Tokens of all conversations together. */
+  readonly contextSize: number;
+  /** Conversations at the same time. */
+  readonly parallel: number;
+  /** Numbers that its keys and its values are kept as. */
+  readonly cacheTypes: readonly [string, string];
+  /** Tokens that are computed at once. Default: 512. */
+  readonly ubatchSize?: number;
 }
 
 /** Every model file that the service reads or is sent. */

@@ -137,8 +137,36 @@ export const dataSettings = {
   volumeName: engineName.optional(),
 };
 
+const GPU = "`all`, `{ count: 1 }` or `{ uuids: [GPU-…] }`, with `required: false` where the CPU will do";
+const gpuUuid = z
+  .string()
+  .regex(/^GPU-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, "a UUID as `nvidia-smi -L` prints it, `GPU-…`");
+/** False: where there is none, it runs on the CPU. */
+const gpuRequired = z.boolean().default(true);
+
+const gpu = z.union(
+  [
+    z.literal("all"),
+    // The first ones, in the order of nvidia-smi.
+    z.strictObject({
+      count: z.union([z.literal("all"), z.int().min(1).max(64)], "a number of cards, or `all`"),
+      required: gpuRequired,
+    }),
+    z.strictObject({ uuids: z.array(gpuUuid).min(1), required: gpuRequired }),
+  ],
+  GPU,
+);
+export type GpuSettings = z.output<typeof gpu>;
+
+/** What kinds have that may compute on a GPU. */
+export const gpuSettings = {
+  /** Cards of NVIDIA that it is given. */
+  gpu: gpu.optional(),
+};
+
 /** What kinds have that run somebody's application. */
 export const applicationSettings = {
+  ...gpuSettings,
   /** Directory of the application: `requirements.txt` makes a Python environment, `package.json` built pages. */
   build: z.string().optional(),
   /** Image that its container runs instead of a `build`; best with its digest, `name:tag@sha256:…`. */

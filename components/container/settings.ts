@@ -10,7 +10,7 @@ import {
   urlPath,
 } from "#stack/schema.ts";
 
-const { image, runAs, readOnly, capabilities } = applicationSettings;
+const { gpu, image, runAs, readOnly, capabilities } = applicationSettings;
 
 /** What `${name.<word>Url}` can hold. */
 const word = z.string().regex(/^[a-z][A-Za-z0-9]*$/, "a name of letters and digits, a lower-case letter first");
@@ -42,6 +42,7 @@ export const containerSettings = z.strictObject({
   health: urlPath.optional(),
   /** `command` runs in the container, and ends with 0 once it works. */
   ready: z.strictObject({ timeout: duration.optional(), command: argv.optional() }).default({}),
+  gpu,
   runAs,
   readOnly,
   capabilities,

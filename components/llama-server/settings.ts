@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { commonSettings, port, scalar } from "#stack/schema.ts";
+import { commonSettings, gpuSettings, port, scalar } from "#stack/schema.ts";
 
 const CACHE_TYPES = ["f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1"] as const;
 const BATCH = z.int().min(1).max(1_000_000).optional();
@@ -7,6 +7,7 @@ const BATCH = z.int().min(1).max(1_000_000).optional();
 export const llamaServerSettings = z.strictObject({
   kind: z.literal("llama-server"),
   ...commonSettings,
+  ...gpuSettings,
   /** TCP port on loopback. */
   port: port.optional(),
   /** A name of `engineroom:models`. */
@@ -20,6 +21,8 @@ export const llamaServerSettings = z.strictObject({
   contextSize: z.int().min(64).max(10_000_000).default(4096),
   /** CPU threads. Default: the server's own choice. */
   threads: z.int().min(1).max(1024).optional(),
+  /** Layers of the model that lie on the GPU, or `all`. Default: all with `gpu`, and the server's own choice without. */
+  gpuLayers: z.union([z.literal("all"), z.int().min(0).max(10_000)], "a number of layers, or `all`").optional(),
   /** Jinja text that turns a conversation into a prompt. Default: the model's own; a base model has none. */
   chatTemplate: z.string().min(1).optional(),
   /** Requests answered at the same time; each gets `contextSize / parallel` tokens. */

@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import { shardPaths } from "#checks/model-parts.ts";
-import type { ServedModel } from "#stack/plan.ts";
+import { gpuPlan } from "#stack/gpu.ts";
+import type { ModelLoad, ServedModel } from "#stack/plan.ts";
 import type { Problem } from "#stack/problems.ts";
 import {
   defineExternal,
@@ -32,6 +33,7 @@ function plan(settings: Omit<Settings, "env">, context: PlanContext): KindPlan |
   const onHost = context.in === "host";
   const data = `${context.places.dataDir}/${context.name}`;
   const quantised = settings.kvCacheType !== "f16";
+  const gpu = gpuPlan(settings.gpu);
   const flashAttention = settings.flashAttention ?? (quantised ? true : undefined);
   return {
     argv: [onHost ? context.tool("ollama").path : IMAGE.program, "serve"],
@@ -56,7 +58,11 @@ function plan(settings: Omit<Settings, "env">, context: PlanContext): KindPlan |
       kind: "ollama",
       url: `http://${context.at.host}:${context.at.port}`,
       models: serves.map(({ name }) => name),
+      ...(gpu && { gpu: { required: gpu.required } }),
     },
+    ...(gpu && {
+      loads: { models: serves.map((model) => loadOf(model, settings)), atOnce: settings.maxLoadedModels ?? LOADED },
+    }),
     readyTimeoutMs: 300_000,
     // It asks its models' processes to end, and they the answer under way.
     stopGraceMs: 30_000,
@@ -87,6 +93,18 @@ function servedModel(model: Settings["models"][number], index: number, context: 
   }
   return { name: tagged(name), file, ...words };
 }
+
+const loadOf = (
+  { name, file }: ServedModel,
+  { contextLength, numParallel, kvCacheType }: Omit<Settings, "env">,
+): ModelLoad => ({
+  name,
+  ...(file && { file }),
+  layers: "all",
+  contextSize: contextLength * numParallel,
+  parallel: numParallel,
+  cacheTypes: [kvCacheType, kvCacheType],
+});
 
 /** The server lists every model with its tag. */
 export function tagged(name: string): string {

@@ -1,5 +1,13 @@
 import { z } from "zod";
-import { commonSettings, dataSettings, duration, externalSettings, modelName, port } from "#stack/schema.ts";
+import {
+  commonSettings,
+  dataSettings,
+  duration,
+  externalSettings,
+  gpuSettings,
+  modelName,
+  port,
+} from "#stack/schema.ts";
 
 const MODEL = "a model's name, such as `gemma2:2b`, or `{ from: NAME }` with a name of engineroom:models";
 
@@ -21,6 +29,7 @@ export const ollamaSettings = z.strictObject({
   kind: z.literal("ollama"),
   ...commonSettings,
   ...dataSettings,
+  ...gpuSettings,
   /** TCP port on loopback. */
   port: port.optional(),
   /** Models that it is to have: pulled by their name, or made of a file. The first one proves that it works. */

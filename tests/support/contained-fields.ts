@@ -1,6 +1,7 @@
 import {
   added,
   AT_BROKER,
+  card,
   KIND,
   LLM_MODEL,
   misplaced,
@@ -112,6 +113,8 @@ const data = (service: ServiceName): Rows => ({
 });
 
 const application = (service: ServiceName): Rows => ({
+  // How a container is given its cards, follows from those that are there.
+  gpu: card(`${service}-ready`),
   image: { value: "python:3", changes: [], refused: "BUILD_AND_IMAGE" },
   runAs: to("5:5", ...up(service)),
   // Somebody's own image is not known to bear it.
@@ -152,6 +155,8 @@ export const containedFields = (ground: Ground): Readonly<Record<ServiceName, Ro
     model: to("other", ...up("chat"), "chat-model"),
     contextSize: to(256, ...up("chat")),
     threads: to(1, ...up("chat")),
+    gpu: card(...up("chat")),
+    gpuLayers: to(0, ...up("chat")),
     chatTemplate: to("{{ messages[0].content }}", ...whole("chat")),
     parallel: to(2, ...up("chat")),
     alias: to("other", ...up("chat")),
@@ -176,6 +181,7 @@ export const containedFields = (ground: Ground): Readonly<Record<ServiceName, Ro
     contextLength: to(512, ...up("llm")),
     numParallel: to(2, ...up("llm")),
     maxLoadedModels: to(1, ...up("llm")),
+    gpu: card(...sent),
     flashAttention: to(true, ...up("llm")),
     kvCacheType: to("q8_0", ...up("llm")),
     ...data("llm"),

@@ -95,13 +95,20 @@ const data = (service: ServiceName): Rows => ({
   volumeName: misplaced("other"),
 });
 
-/** What only an application in a container has. */
-const application: Rows = {
+/** One card, which the world of a preview here does not have. */
+export const card = (...changes: readonly string[]): FieldChange => ({
+  ...to({ count: 1 }, ...changes),
+  planOnly: "it needs a GPU",
+});
+
+/** What only an application in a container has, and the cards of any. */
+const application = (...own: readonly string[]): Rows => ({
+  gpu: card(...own),
   image: misplaced("python:3"),
   runAs: misplaced("5:5"),
   readOnly: misplaced(false),
   capabilities: misplaced(["CAP_CHOWN"]),
-};
+});
 
 /** One row for each field of each kind's settings, by the service that has this kind in the whole stack. */
 export const serviceFields = (ground: Ground): Readonly<Record<ServiceName, Rows>> => ({
@@ -135,6 +142,8 @@ export const serviceFields = (ground: Ground): Readonly<Record<ServiceName, Rows
     model: to("other", ...up("chat"), "chat-model"),
     contextSize: to(256, ...up("chat")),
     threads: to(1, ...up("chat")),
+    gpu: card(...up("chat")),
+    gpuLayers: to(0, ...up("chat")),
     chatTemplate: to("{{ messages[0].content }}", ...up("chat")),
     parallel: to(2, ...up("chat")),
     alias: to("other", ...up("chat")),
@@ -158,6 +167,7 @@ export const serviceFields = (ground: Ground): Readonly<Record<ServiceName, Rows
     contextLength: to(512, ...up("llm")),
     numParallel: to(2, ...up("llm")),
     maxLoadedModels: to(1, ...up("llm")),
+    gpu: card(...up("llm")),
     flashAttention: to(true, ...up("llm")),
     kvCacheType: to("q8_0", ...up("llm")),
     in: contained("llm", "llm-process", LLM_MODEL, "volume-test-llm"),
@@ -171,7 +181,7 @@ export const serviceFields = (ground: Ground): Readonly<Record<ServiceName, Rows
       // They wait for its mark, which is elsewhere.
       ...up("api", "worker"),
     ),
-    ...application,
+    ...application("migrate-run"),
     memory: to("3GiB"),
     cpus: misplaced(2),
     containerName: misplaced("other"),
@@ -196,7 +206,7 @@ export const serviceFields = (ground: Ground): Readonly<Record<ServiceName, Rows
     command: to(["uvicorn", "app.main:app", "--port=${self.port}"], ...up("api")),
     health: to("/api/health", "api-ready"),
     in: contained("api", "api-process", "api-files", ...RELAY, ...image("examples/apps/api")),
-    ...application,
+    ...application(...up("api")),
   },
   worker: {
     ...common("worker", "site", "INT"),
@@ -207,7 +217,7 @@ export const serviceFields = (ground: Ground): Readonly<Record<ServiceName, Rows
     threads: to(2, ...up("worker")),
     queues: to(["default"], ...up("worker")),
     in: contained("worker", "worker-process", "worker-files", ...RELAY, ...image("examples/apps/api")),
-    ...application,
+    ...application(...up("worker")),
   },
   tasks: {
     ...common("tasks", "site", "INT"),
@@ -225,7 +235,7 @@ export const serviceFields = (ground: Ground): Readonly<Record<ServiceName, Rows
     taskEvents: to(true, ...up("tasks")),
     loglevel: to("debug", ...up("tasks")),
     in: contained("tasks", "tasks-process", "tasks-files", ...RELAY, ...image("examples/apps/worker")),
-    ...application,
+    ...application(...up("tasks")),
   },
   beat: {
     ...common("beat", "site", "INT"),
@@ -238,7 +248,7 @@ export const serviceFields = (ground: Ground): Readonly<Record<ServiceName, Rows
       ...["beat-process", "beat-files", "volume-test-beat", ...RELAY, ...image("examples/apps/worker")],
     ),
     ...data("beat"),
-    ...application,
+    ...application(...up("beat")),
   },
   later: {
     ...common("later", "site", "INT"),
@@ -248,7 +258,7 @@ export const serviceFields = (ground: Ground): Readonly<Record<ServiceName, Rows
     workers: to(2, ...up("later")),
     withScheduler: to(true, ...up("later")),
     in: contained("later", "later-process", "later-files", ...RELAY, ...image("examples/apps/worker")),
-    ...application,
+    ...application(...up("later")),
   },
   poller: {
     ...common("poller", "site", "INT"),
@@ -258,7 +268,7 @@ export const serviceFields = (ground: Ground): Readonly<Record<ServiceName, Rows
     command: to(["python", "-m", "jobs.poller", "other"], ...up("poller")),
     queue: to("transcribe@cpu", ...up("poller")),
     in: contained("poller", "poller-process", "poller-files", ...RELAY, ...image("examples/apps/worker")),
-    ...application,
+    ...application(...up("poller")),
   },
   bus: {
     ...common("bus", "db", "INT"),
@@ -316,7 +326,7 @@ export const serviceFields = (ground: Ground): Readonly<Record<ServiceName, Rows
     command: to(["python3", "-u", "-m", "http.server", "${self.port}", "--bind", "127.0.0.1"], ...up("tick")),
     health: to("/bin/", "tick-ready"),
     in: { value: "container", changes: [], refused: "IMAGE_UNNAMED" },
-    ...application,
+    ...application(...up("tick")),
   },
 });
 

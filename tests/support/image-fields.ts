@@ -1,4 +1,4 @@
-import { added, KIND, misplaced, to, type Rows } from "./fields.ts";
+import { added, card, KIND, misplaced, to, type Rows } from "./fields.ts";
 import type { Ground, imageStack } from "./whole-stack.ts";
 
 // As fields.ts, of the kinds that only ship as images.
@@ -75,6 +75,7 @@ export const imageFields = (ground: Ground): Readonly<Record<ImageService, Rows>
     files: to({ "/etc/app.yml": "a: ${secret.token}" }, ...whole("box")),
     mounts: to({ "/models": "./models" }, ...up("box")),
     health: to("/health", "box-ready"),
+    gpu: card("box-ready"),
     runAs: to("5:5", ...up("box")),
     readOnly: to(true, ...up("box")),
     capabilities: to(["CAP_CHOWN"], ...up("box")),

@@ -117,6 +117,7 @@ export interface LlamaOptions {
   readonly alias: string;
   readonly contextSize: number;
   readonly apiKey?: string;
+  readonly args?: readonly string[];
 }
 
 /** A llama-server with the real model on one thread; it listens before the model is loaded. */
@@ -124,6 +125,7 @@ export async function startLlamaServer({
   alias,
   contextSize,
   apiKey,
+  args = [],
 }: LlamaOptions): Promise<TestServer & { keyFile: string }> {
   const { path, env } = tool("llama-server");
   const dir = await serviceDir("llama");
@@ -131,7 +133,20 @@ export async function startLlamaServer({
   const keyFile = writeFor(dir, "keys", `# keys\n${apiKey ?? "unused"}\n`);
   const key = apiKey === undefined ? [] : ["--api-key-file", keyFile];
   const size = ["-c", String(contextSize), "-np", "1", "-t", "1", "--fit", "off"];
-  const argv = [path, "-m", modelFile, "--host", host, "--port", String(port), "--alias", alias, ...size, ...key];
+  const argv = [
+    path,
+    "-m",
+    modelFile,
+    "--host",
+    host,
+    "--port",
+    String(port),
+    "--alias",
+    alias,
+    ...size,
+    ...key,
+    ...args,
+  ];
   return { ...(await start({ name: "llama-server", dir, port, argv, env: env ?? {} })), keyFile };
 }
 

@@ -234,7 +234,7 @@ describeWithOllama("Ollama", () => {
       }));
 
     it("says that a model runs on the CPU where a GPU was wanted", async () =>
-      expect(await check(["small:latest"], { minVramShare: 0.98 })).toMatchObject({
+      expect(await check(["small:latest"], { gpu: { required: true } })).toMatchObject({
         status: "failed",
         reason: expect.stringMatching(
           /expected 98 % of small:latest \(\d+ MiB\) in the memory of a GPU, got: it runs on the CPU/,

@@ -6,11 +6,14 @@ import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
 import type { Check, Outcome } from "#checks/check.ts";
 import { processTree } from "#checks/process-tree.ts";
+import { readGguf } from "#checks/gguf.ts";
 import { runCheck } from "#checks/run.ts";
 import type { ProbeContext } from "#checks/run.ts";
+import { estimateLoad } from "#checks/vram.ts";
 import {
   canary,
   freePort,
+  modelFile,
   serveHttp,
   serveSilence,
   startDramatiqWorker,
@@ -168,6 +171,36 @@ describe("llama-server", () => {
     });
     const wrong = writeFor(server.dir, "wrong", "wrong");
     expect(await outcomeOf({ ...check, apiKeyFile: wrong })).toMatchObject({ status: "failed" });
+  });
+
+  // Its memory is the machine's here; weights and cache are the same numbers wherever they lie.
+  it("takes for weights and cache what was estimated, and is known to run on the CPU though it says of all layers that they are on a GPU", async () => {
+    const args = ["--n-gpu-layers", "999", "--log-verbosity", "4"];
+    await using server = await startLlamaServer({ alias: "gemma-270m", contextSize: 2048, args });
+    const url = `http://${server.host}:${server.port}`;
+    const check = { kind: "llama-server", url, alias: "gemma-270m", contextSize: 2048 } as const;
+    const log = () => Promise.resolve(server.log().split("\n"));
+    expect(await outcomeOf({ ...check, gpu: { required: true, layers: "all" } }, { log })).toMatchObject({
+      status: "failed",
+      reason: "it runs on the CPU: none of the memory that it took is a GPU's",
+    });
+    expect(await outcomeOf({ ...check, gpu: { required: false, layers: "all" } }, { log })).toMatchObject({
+      status: "ready",
+      degraded: "it runs on the CPU: none of the memory that it took is a GPU's",
+    });
+    const model = await readGguf(modelFile);
+    if (model.status !== "good") throw new Error(JSON.stringify(model));
+    const load = { name: "gemma", layers: "all", contextSize: 2048, parallel: 1, cacheTypes: ["f16", "f16"] } as const;
+    const { weights, cache } = estimateLoad(load, { headers: [model.header], mmprojBytes: 0 });
+    const logged = (what: string): number =>
+      [...server.log().matchAll(new RegExp(`CPU\\S* +${what} buffer size = +([\\d.]+) MiB`, "g"))].reduce(
+        (sum, [, size]) => sum + Number(size),
+        0,
+      );
+    const mapped = Number(/CPU_Mapped model buffer size = +([\d.]+) MiB/.exec(server.log())?.[1]);
+    expect(weights / 2 ** 20).toBeCloseTo(mapped, 2);
+    expect(logged("KV") * 2 ** 20).toBeGreaterThanOrEqual(Math.floor(cache.low));
+    expect(logged("KV") * 2 ** 20).toBeLessThanOrEqual(cache.high);
   });
 });
 

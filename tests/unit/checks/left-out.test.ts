@@ -25,3 +25,21 @@ describe("a service whose model is not there", () => {
     ]);
   });
 });
+
+describe("a service whose GPU is not there", () => {
+  const world = (required: boolean): World => ({
+    ...worldOf({ services: { job: { kind: "process", command: ["sleep", "9"], gpu: "all", required } } }),
+    gpus: { look: { state: "none", reason: "no nvidia-smi", detail: "it is not on PATH" } },
+  });
+  const missing = { code: "GPU_MISSING", where: "services.job.gpu", expected: "all GPUs of this host" };
+
+  it("is refused where it is required", async () => {
+    expect((await preflight(world(true))).filter(({ code }) => code === "GPU_MISSING")).toMatchObject([missing]);
+    expect(await leftOut(world(true))).toEqual(new Map());
+  });
+
+  it("is left out where it is not", async () => {
+    expect((await preflight(world(false))).filter(({ code }) => code === "GPU_MISSING")).toEqual([]);
+    expect([...(await leftOut(world(false))).entries()]).toMatchObject([["job", missing]]);
+  });
+});

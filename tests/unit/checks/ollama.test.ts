@@ -125,7 +125,7 @@ describe("the share of a model on a GPU", () => {
     ["nothing, left out", ps(MIB_100), few("it runs on the CPU")],
     ["not loaded", answer(200, { models: [] }), pending(`${url}/api/ps does not show a:latest loaded`)],
     ["of no size", ps("x"), pending(`${url}/api/ps does not show a:latest loaded`)],
-  ])("%s", (_what, evidence, outcome) => expect(judgeVram(url, "a:latest", 0.98, evidence)).toEqual(outcome));
+  ])("%s", (_what, evidence, outcome) => expect(judgeVram(url, "a:latest", evidence)).toEqual(outcome));
 });
 
 describe("a model that could not be brought", () => {

@@ -119,6 +119,9 @@ describe("an argument follows", () => {
     ["contextSize", { contextSize: 512 }, "--ctx-size 512 --parallel 1"],
     ["parallel", { parallel: 4 }, "--ctx-size 4096 --parallel 4"],
     ["threads", { threads: 3 }, "--threads 3"],
+    ["gpu", { gpu: "all" }, "--n-gpu-layers 999 --log-verbosity 4"],
+    ["gpuLayers", { gpu: "all", gpuLayers: 20 }, "--n-gpu-layers 20 --log-verbosity 4"],
+    ["gpuLayers without a GPU", { gpuLayers: 0 }, "--n-gpu-layers 0"],
     ["chatTemplate", { chatTemplate: "x" }, "--chat-template-file STACK/services/chat/chat-template.jinja"],
     ["alias", { alias: "org/chat:1" }, "--alias org/chat:1 --host"],
     ["batchSize", { batchSize: 256 }, "--batch-size 256"],
@@ -185,6 +188,75 @@ describe("refuses in args what another key decides:", () => {
       ["services.chat.alias", "a name without commas and spaces, a letter or digit first"],
       ["services.chat.flashAttention", "on, off or auto"],
     ]));
+});
+
+describe("on a GPU", () => {
+  const uuid = "GPU-22b2c6ac-2d49-4863-197c-9c469071178a";
+
+  it("it is kept to its cards, and says what it loads and what is to be proven", () =>
+    expect(
+      plan({ gpu: { uuids: [uuid] }, gpuLayers: 20, parallel: 2, cacheTypeK: "q8_0", ubatchSize: 64 }),
+    ).toMatchObject({
+      env: { CUDA_DEVICE_ORDER: ["PCI_BUS_ID"], CUDA_VISIBLE_DEVICES: [uuid] },
+      gpu: { devices: [uuid], required: true },
+      loads: {
+        models: [
+          { name: "gemma", layers: 20, contextSize: 4096, parallel: 2, cacheTypes: ["q8_0", "f16"], ubatchSize: 64 },
+        ],
+        atOnce: 1,
+      },
+      check: { gpu: { required: true, layers: 20 } },
+    }));
+
+  it("without layers nothing is to be proven", () =>
+    expect(plan({ gpu: "all", gpuLayers: 0 }).check).not.toHaveProperty("gpu"));
+
+  const refused = (settings: object) =>
+    problemsOf({
+      models: { gemma: { file: "gemma.gguf" } },
+      services: { chat: { kind: "llama-server", model: "gemma", ...settings } },
+    }).map(({ code, where, expected, got, fix }) => `${where}: expected ${expected}, got ${got}. ${fix} [${code}]`);
+  const forms = "`all`, `{ count: 1 }` or `{ uuids: [GPU-…] }`, with `required: false` where the CPU will do";
+  it.each<[string, object, string]>([
+    [
+      "layers alone",
+      { gpuLayers: 20 },
+      "services.chat.gpuLayers: expected `gpu` beside it, which says on which cards, got none. set services.chat.gpu, such as { count: 1 } [GPU_UNDECLARED]",
+    ],
+    [
+      "a word",
+      { gpu: "one" },
+      `services.chat.gpu: expected ${forms}, got \`"one"\`. correct services.chat.gpu [STACK_VALUE]`,
+    ],
+    [
+      "no number of cards",
+      { gpu: { count: 0 } },
+      "services.chat.gpu.count: expected at least 1, got `0`. correct services.chat.gpu.count [STACK_VALUE]",
+    ],
+    [
+      "no UUID",
+      { gpu: { uuids: ["0"] } },
+      'services.chat.gpu.uuids.0: expected a UUID as `nvidia-smi -L` prints it, `GPU-…`, got `"0"`. correct services.chat.gpu.uuids.0 [STACK_VALUE]',
+    ],
+    [
+      "both forms",
+      { gpu: { count: 1, uuids: [uuid] } },
+      "services.chat.gpu.uuids: expected one of count, required, got `uuids`. remove it [STACK_KEY]",
+    ],
+  ])("%s is refused", (_what, settings, line) => expect(refused(settings)).toEqual([line]));
+
+  const imageOf = (gpu: object, source: "registry" | "packages") => {
+    const images = { source, references: { "llama-server": "llama:1", "llama-server-cuda": "cuda:1" } };
+    const services = { chat: { kind: "llama-server", model: "gemma", gpu } };
+    return containerOf({ models: { gemma: { file: "gemma.gguf" } }, services }, "chat", { ...context, images }).image;
+  };
+  it("takes an image for CUDA; where none can be had, one for the CPU if that will do", () =>
+    expect([
+      imageOf({ count: 1 }, "registry"),
+      imageOf({ count: 1 }, "packages"),
+      imageOf({ count: 1, required: false }, "registry"),
+      imageOf({ count: 1, required: false }, "packages"),
+    ]).toEqual(["cuda:1", "cuda:1", "cuda:1", "llama:1"]));
 });
 
 describe("in a container", () => {

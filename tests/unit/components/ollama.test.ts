@@ -250,6 +250,29 @@ describe("a model", () => {
   );
 });
 
+it("on a GPU says what it loads and what is to be proven", () =>
+  expect(
+    plan({ gpu: { count: 1, required: false }, models: [{ from: "gemma" }, "x"], numParallel: 2, kvCacheType: "q8_0" }),
+  ).toMatchObject({
+    env: { CUDA_VISIBLE_DEVICES: ["0"] },
+    gpu: { devices: ["0"], required: false },
+    loads: {
+      models: [
+        {
+          name: "gemma:latest",
+          file: { name: "gemma" },
+          layers: "all",
+          contextSize: 8192,
+          parallel: 2,
+          cacheTypes: ["q8_0", "q8_0"],
+        },
+        { name: "x:latest", layers: "all", contextSize: 8192, parallel: 2, cacheTypes: ["q8_0", "q8_0"] },
+      ],
+      atOnce: 3,
+    },
+    check: { gpu: { required: false } },
+  }));
+
 describe("the memory of its container", () => {
   const memory = (settings: object, bytes = 0) => {
     const where = { ...context, bytesOf: () => bytes };

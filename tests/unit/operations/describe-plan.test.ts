@@ -96,6 +96,24 @@ describe("checkWords", () => {
       "http://h generates a token with m, context 512",
     ],
     [
+      {
+        kind: "llama-server",
+        url: "http://h",
+        alias: "m",
+        contextSize: 512,
+        gpu: { required: true, layers: "all" },
+      },
+      "http://h generates a token with m, context 512, with all layers on a GPU",
+    ],
+    [
+      { kind: "ollama", url: "http://h", models: ["m"], gpu: { required: false } },
+      "http://h has m, and m does a unit of work, on a GPU if there is one",
+    ],
+    [
+      { kind: "alive", seconds: 1, gpu: { required: true, devices: "all" } },
+      "stays up for 1 s, with a GPU in its container",
+    ],
+    [
       { kind: "dramatiq-worker", host: "h", port: 1, processes: 1, namespace: "n" },
       "a process of its own consumes from h:1",
     ],

@@ -104,6 +104,12 @@ const cases: readonly (readonly [
     "ready",
     undefined,
   ],
+  [
+    "on the CPU where it may have a GPU",
+    { outcome: { ...ready("a token"), degraded: "it runs on the CPU" } as Evidence["outcome"] },
+    "degraded",
+    /^it runs on the CPU$/,
+  ],
   ["edited by hand", { drift: "edited by hand: /x" }, "degraded", /^edited by hand: \/x$/],
   [
     "unhealthy and edited",
@@ -239,7 +245,18 @@ describe("judgeState", () => {
   it("gives every state but disabled, which only the stack file can say", () => {
     const states = new Set([...cases, ...jobs].map(([, , state]) => state));
     expect([...states].sort()).toEqual(
-      ["degraded", "done", "external", "failed", "missing", "ready", "starting", "stopped", "unhealthy", "waiting"].sort(),
+      [
+        "degraded",
+        "done",
+        "external",
+        "failed",
+        "missing",
+        "ready",
+        "starting",
+        "stopped",
+        "unhealthy",
+        "waiting",
+      ].sort(),
     );
   });
 });

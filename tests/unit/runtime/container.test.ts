@@ -1,5 +1,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { catalog } from "#components/catalog.ts";
+import type { EngineGpus } from "#observe/gpu.ts";
+import type { World } from "#observe/world.ts";
 import { cpusText } from "#runtime/container.ts";
 import { specHash } from "#runtime/container-spec.ts";
 import { noDrift, register, worldOf, type Registered } from "#tests/support/registered.ts";
@@ -360,4 +362,34 @@ describe("secrets", () => {
     );
     expect(different.sort()).toEqual(["tick-container", "tick-files", "tick-ready"]);
   });
+});
+
+describe("a GPU", () => {
+  const uuid = "GPU-22b2c6ac-2d49-4863-197c-9c469071178a";
+  const card = { index: 0, uuid, name: "GeForce RTX 2080", driver: "580.142" };
+  const gpus = (engine: EngineGpus): World["gpus"] => ({
+    look: { state: "seen", gpus: [card], processes: [] },
+    engine,
+  });
+  const asking = worldOf({
+    settings: { in: "container" },
+    services: { box: { kind: "container", image: "app:1", gpu: { count: 1, required: false } } },
+  });
+  const requests = async (gpus: World["gpus"]) =>
+    (await register({ ...asking, ...(gpus && { gpus }) })).get("box-container")?.inputs["deviceRequests"];
+
+  it("is asked for as the engine hands it out", async () =>
+    expect([
+      await requests(gpus({ cdiDevices: ["nvidia.com/gpu=0"], hasToolkit: true })),
+      await requests(gpus({ cdiDevices: [], hasToolkit: true })),
+    ]).toEqual([
+      [{ driver: "cdi", deviceIds: ["nvidia.com/gpu=0"] }],
+      [{ driver: "nvidia", deviceIds: ["0"], capabilities: ["gpu"] }],
+    ]));
+
+  it("is not asked for where the engine hands none out, or there is none", async () =>
+    expect([
+      await requests(gpus({ cdiDevices: [], hasToolkit: false })),
+      await requests({ look: { state: "none", reason: "no nvidia-smi", detail: "" } }),
+    ]).toEqual([undefined, undefined]));
 });
