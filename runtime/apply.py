@@ -22,6 +22,7 @@ from host import (  # noqa: E402
     identity,
     is_alive,
     read,
+    read_records,
     redacted,
     remove,
     sha256,
@@ -338,8 +339,17 @@ def stop_service(plan, _text):
         stop_program(rpc, name)
         ignoring(BAD_NAME, rpc.removeProcessGroup, name)
     end_by_proof(home_of(plan), plan["owner"], ORPHAN_GRACE_SECONDS)
+    remove_pid_file(home_of(plan))
     for path in [home_of(plan), *plan.get("disposable", [])]:
         remove_tree(path)
+
+
+def remove_pid_file(home):
+    """That of a process that is gone; somebody else may have written another one there since."""
+    path = json.loads(read(f"{home}/launch.json") or "{}").get("pidFile")
+    pids = {f"{record['pid']}\n" for record in read_records(f"{home}/starts.jsonl") if "pid" in record}
+    if path and read(path) in pids:
+        remove(path)
 
 
 # Jobs ---------------------------------------------------------------------------------------------------------------

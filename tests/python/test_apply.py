@@ -210,6 +210,17 @@ class Faults(ApplyTest):
         self.assert_refused(result, "expected one line, got several")
         self.assertNotIn("hunter", result.stderr)
 
+    def test_stopping_takes_its_pid_file_and_nobody_elses(self):
+        for pid, stays in (("41", False), ("42", True)):
+            home, pid_file = self.path("stack/services/web"), self.path("web.pid")
+            os.makedirs(home)
+            host.write(f"{home}/launch.json", json.dumps({"pidFile": pid_file}))
+            host.write(f"{home}/starts.jsonl", json.dumps({"boot": "b", "pid": 41, "start": 1, "token": "t", "at": 1}) + "\n")
+            host.write(pid_file, f"{pid}\n")
+            result = self.run_apply(self.plan(), "service", "stop")
+            self.assertEqual((result.returncode, result.stderr), (0, ""))
+            self.assertEqual((os.path.exists(pid_file), os.path.exists(home)), (stays, False))
+
     def test_stopping_what_never_was(self):
         result = self.run_apply(self.plan(), "service", "stop")
         self.assertEqual((result.returncode, result.stderr), (0, ""))
