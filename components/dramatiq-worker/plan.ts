@@ -12,7 +12,8 @@ function plan(settings: ResolvedSettings<Settings>, context: PlanContext): KindP
   if ("code" in broker) return broker;
   return {
     argv: [
-      ...["dramatiq", settings.module, "--processes", String(processes), "--threads", String(threads)],
+      ...["dramatiq", "--processes", String(processes), "--threads", String(threads), settings.module],
+      ...(settings.verbose ? ["--verbose"] : []),
       ...(queues.length > 0 ? ["--queues", ...queues] : []),
     ],
     ...(settings.cwd && { cwd: settings.cwd }),

@@ -12,6 +12,8 @@ export const dramatiqWorkerSettings = z.strictObject({
   processes: z.int().min(1).max(256).default(1),
   /** Threads of each process. */
   threads: z.int().min(1).max(256).default(8),
+  /** Logs more, what the application says at debug level too. */
+  verbose: z.boolean().default(false),
   /** Queues to consume. Default: all. */
   queues: z.array(z.string().regex(/^[A-Za-z_][\w.-]*$/, "a queue's name: letters, digits and `._-`")).default([]),
 });

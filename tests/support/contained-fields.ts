@@ -215,6 +215,7 @@ export const containedFields = (ground: Ground): Readonly<Record<ServiceName, Ro
     build: to(ground.otherApp, ...up("worker"), ...image("other")),
     module: to("app.main", ...up("worker")),
     processes: to(2, ...up("worker")),
+    verbose: to(true, ...up("worker")),
     threads: to(2, ...up("worker")),
     queues: to(["default"], ...up("worker")),
   },

@@ -214,6 +214,7 @@ export const serviceFields = (ground: Ground): Readonly<Record<ServiceName, Rows
     cwd: to("/usr", ...up("worker")),
     module: to("app.main", ...up("worker")),
     processes: to(2, ...up("worker")),
+    verbose: to(true, ...up("worker")),
     threads: to(2, ...up("worker")),
     queues: to(["default"], ...up("worker")),
     in: contained("worker", "worker-process", "worker-files", ...RELAY, ...image("examples/apps/api")),

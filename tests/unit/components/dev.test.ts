@@ -73,7 +73,7 @@ describe("Pulumi.dev.yaml", () => {
           "worker dramatiq-worker needs broker chat db migrate",
           "test-worker of engineroom-lab-test/api:HASH as 10001:10001, 1024 MiB",
           "",
-          "/bin/sh /run/engineroom/entry.sh dramatiq app.tasks --processes 1 --threads 1",
+          "/bin/sh /run/engineroom/entry.sh dramatiq --processes 1 --threads 1 app.tasks",
         ],
         [
           "site frontend",

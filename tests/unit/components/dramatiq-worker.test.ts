@@ -25,11 +25,11 @@ it("has this plan", () =>
   {
     "argv": [
       "dramatiq",
-      "app.tasks",
       "--processes",
       "1",
       "--threads",
       "8",
+      "app.tasks",
     ],
     "build": {
       "key": "app-aaaaaaaaaaaa",
@@ -98,17 +98,22 @@ describe("a setting changes the plan", () => {
       "processes",
       { processes: 2 },
       {
-        argv: ["dramatiq", "app.tasks", "--processes", "2", "--threads", "8"],
+        argv: ["dramatiq", "--processes", "2", "--threads", "8", "app.tasks"],
         check: { processes: 2 },
         consumes: { processes: 4 },
       },
     ],
-    ["threads", { threads: 1 }, { argv: ["dramatiq", "app.tasks", "--processes", "1", "--threads", "1"] }],
-    ["module", { module: "app:broker" }, { argv: ["dramatiq", "app:broker", "--processes", "1", "--threads", "8"] }],
+    ["threads", { threads: 1 }, { argv: ["dramatiq", "--processes", "1", "--threads", "1", "app.tasks"] }],
+    [
+      "verbose",
+      { verbose: true },
+      { argv: ["dramatiq", "--processes", "1", "--threads", "8", "app.tasks", "--verbose"] },
+    ],
+    ["module", { module: "app:broker" }, { argv: ["dramatiq", "--processes", "1", "--threads", "8", "app:broker"] }],
     [
       "queues",
       { queues: ["a", "b"] },
-      { argv: ["dramatiq", "app.tasks", "--processes", "1", "--threads", "8", "--queues", "a", "b"] },
+      { argv: ["dramatiq", "--processes", "1", "--threads", "8", "app.tasks", "--queues", "a", "b"] },
     ],
     ["cwd", { cwd: "/srv" }, { cwd: "/srv" }],
   ])("%s", (_what, settings, expected) => expect(plan(settings)).toMatchObject(expected));
@@ -153,11 +158,11 @@ describe("in a container", () => {
       },
       "command": [
         "dramatiq",
-        "app.tasks",
         "--processes",
         "1",
         "--threads",
         "8",
+        "app.tasks",
       ],
       "entrypoint": [
         "/bin/sh",

@@ -52,7 +52,7 @@ describe("Pulumi.local.yaml", () => {
         ],
         [
           "worker dramatiq-worker  needs broker chat db migrate",
-          "dramatiq app.tasks --processes 1 --threads 1",
+          "dramatiq --processes 1 --threads 1 app.tasks",
         ],
         [
           "site frontend 13000",
