@@ -1,6 +1,7 @@
+import { statSync } from "node:fs";
 import { lives, processIdentity } from "#checks/process-tree.ts";
 import type { StackPlaces } from "#stack/places.ts";
-import { readJson } from "./records.ts";
+import { readJson, readText } from "./records.ts";
 
 /** That an `up` under way waits for a service's model file. */
 export interface ModelWait {
@@ -16,8 +17,9 @@ interface Waiter {
   readonly boot: string;
 }
 
-export const modelWaitFile = ({ stackDir }: StackPlaces, service: string): string =>
-  `${stackDir}/waits/${service}.json`;
+/** Beside the stack's own directory, which its services' user owns. */
+export const modelWaitFile = ({ stateDir, stack }: StackPlaces, service: string): string =>
+  `${stateDir}/waits/${stack}/${service}.json`;
 
 /** What stands in the file while this process waits. */
 export function modelWaitNote(wait: ModelWait): string {
@@ -29,4 +31,22 @@ export function modelWaitNote(wait: ModelWait): string {
 export function readModelWait(file: string): ModelWait | undefined {
   const note = readJson(file) as (ModelWait & Waiter) | undefined;
   return note && lives(note) ? { reason: note.reason, until: note.until } : undefined;
+}
+
+/** Where the stamp of a file is noted that came while it was waited for. */
+export const arrivedFile = (waitFile: string): string => `${waitFile}.arrived`;
+
+/**
+ * The stamp of a model file as an input of its proof. One that came during the wait was proven when the input was still
+ * empty, and stays empty: it is the same file.
+ */
+export function modelStamp(path: string, waitFile: string): string {
+  const stamp = fileStamp(path);
+  return stamp !== "" && readText(arrivedFile(waitFile)) === stamp ? "" : stamp;
+}
+
+/** Changes when a file does; empty while there is none. */
+export function fileStamp(path: string): string {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat ? `${stat.size}-${stat.mtimeMs}-${stat.ino}` : "";
 }

@@ -107,9 +107,3 @@ export async function lookAround(opened: Opened): Promise<World> {
   ]);
   return { ...opened, seen, ...(gpus && { gpus }), drift: findDrift(plan, seen, hashes) };
 }
-
-/** Changes when a file does; empty while there is none. */
-export function fileStamp(path: string): string {
-  const stat = statSync(path, { throwIfNoEntry: false });
-  return stat ? `${stat.size}-${stat.mtimeMs}-${stat.ino}` : "";
-}

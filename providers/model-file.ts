@@ -3,7 +3,7 @@ import { basename, dirname } from "node:path";
 import { explain } from "#checks/explain.ts";
 import { inspectModelFile } from "#checks/model-file.ts";
 import { waitUntilFinal } from "#checks/wait.ts";
-import { modelWaitNote } from "#observe/model-wait.ts";
+import { arrivedFile, fileStamp, modelWaitNote } from "#observe/model-wait.ts";
 import { writeFileAtomic } from "#setup/atomic.ts";
 import type { ModelFileInputs } from "./resources.ts";
 import { watchInterrupt } from "./interrupt.ts";
@@ -41,17 +41,29 @@ export async function prove(inputs: ModelFileInputs): Promise<ModelFileInputs & 
     { signal: interrupt.signal, onPending },
   );
   if (waitFile !== undefined) forget(waitFile);
-  if (report.outcome.status === "ready") return { ...inputs, detail: report.outcome.detail };
+  if (report.outcome.status === "ready") {
+    if (waitFile !== undefined && inputs.stamp === "") writeFileAtomic(arrivedFile(waitFile), fileStamp(inputs.path));
+    return { ...inputs, detail: report.outcome.detail };
+  }
   const fix = `bring the file, then ./engineroom up; \`waitTimeout\` is ${waitSeconds} s`;
   throw new Error(explain(basename(inputs.path), report, { fix }));
 }
 
-/** The note, and the directory of notes where it was the last one. */
-function forget(file: string): void {
-  rmSync(file, { force: true });
+function remove(_id: string, { waitFile }: ModelFileInputs): Promise<void> {
+  if (waitFile !== undefined) forget(waitFile, arrivedFile(waitFile));
+  return Promise.resolve();
+}
+
+export { remove as delete };
+
+/** Notes, and their directories where they were the last ones. */
+function forget(...files: readonly string[]): void {
+  for (const file of files) rmSync(file, { force: true });
+  const [file = ""] = files;
   try {
     rmdirSync(dirname(file));
+    rmdirSync(dirname(dirname(file)));
   } catch {
-    // There was none, or others still wait.
+    // There were none, or others have some.
   }
 }

@@ -80,6 +80,15 @@ def make_places(plan):
             raise Refused(f"{path}: expected to make this directory, got: {error.strerror}") from None
         if user and os.stat(path).st_uid != user.pw_uid:
             os.chown(path, user.pw_uid, user.pw_gid)
+    for path in plan.get("logDirectories", []):
+        if os.path.lexists(path):
+            continue
+        try:
+            os.makedirs(path)
+        except OSError as error:
+            raise Refused(f"{path}: expected to make this directory for a log, got: {error.strerror}") from None
+        if user:
+            os.chown(path, user.pw_uid, user.pw_gid)
 
 
 def become(account):
@@ -196,6 +205,7 @@ def start_service(plan, text):
     name = plan["service"]
     if identity(plan["socket"]) != plan["owner"]:
         raise Refused(f"{plan['socket']}: expected supervisord of {plan['owner']}. Fix: run `up` again")
+    see_log_directories(plan)
     values = secrets_given()
     make_directories(plan)
     if "reload" in plan:
@@ -207,6 +217,18 @@ def start_service(plan, text):
     bring_up(Supervisor(plan["socket"]), plan, changed)
     mark(plan, text, [*paths, program])
     done()
+
+
+def see_log_directories(plan):
+    """supervisord would only say that it could not start the program."""
+    for path in plan.get("logDirectories", []):
+        if os.access(path, os.W_OK | os.X_OK):
+            continue
+        user = pwd.getpwuid(os.getuid()).pw_name
+        raise Refused(
+            f"{plan['service']}: expected a directory in which user {user} can write logs, got {path}. "
+            f"Fix: set logFile and errorLog to a directory that `up` may make or that belongs to {user}"
+        )
 
 
 def bring_up(rpc, plan, changed):

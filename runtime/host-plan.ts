@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { dirname } from "node:path";
 import type { Tools } from "#setup/tools.ts";
 import { SERVICE_USER, type HostPlaces, type StackPlaces } from "#stack/places.ts";
 import type { PlannedFile, ReloadPlan, ServicePlan } from "#stack/plan.ts";
@@ -20,6 +21,8 @@ export interface HostPlan extends Places {
   readonly service: string;
   readonly files: readonly PlannedFile[];
   readonly directories: readonly string[];
+  /** Of logs that the stack file places itself: made where they are not there. */
+  readonly logDirectories?: readonly string[];
   /** Removed with the service: the data that nobody wants kept. */
   readonly disposable?: readonly string[];
   /** Where it logs why it did not take the file. */
@@ -90,6 +93,7 @@ export function hostPlan(plan: ServicePlan, services: readonly ServicePlan[], co
     service: plan.name,
     files: plan.files,
     directories: plan.directories,
+    ...logDirectories(plan, places),
     ...(disposable.length > 0 && { disposable }),
     ...(plan.reload && { reload: { ...plan.reload, logFile: plan.errorLog ?? plan.logFile } }),
     launch: {
@@ -112,6 +116,13 @@ export function hostPlan(plan: ServicePlan, services: readonly ServicePlan[], co
           },
         }),
   };
+}
+
+/** Directories of logs that the stack file places itself. */
+function logDirectories(plan: ServicePlan, { logsDir }: StackPlaces): Pick<HostPlan, "logDirectories"> {
+  const found = [plan.logFile, plan.errorLog].flatMap((path) => (path === undefined ? [] : dirname(path)));
+  const own = [...new Set(found)].filter((path) => path !== logsDir);
+  return own.length > 0 ? { logDirectories: own } : {};
 }
 
 /** Data id files of the services that a job works on, by service. */

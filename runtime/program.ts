@@ -2,7 +2,8 @@ import * as pulumi from "@pulumi/pulumi";
 import { RELAY } from "#components/relay.ts";
 import { Service, type ServiceArgs } from "#components/service.ts";
 import type { GpusSeen } from "#observe/gpu.ts";
-import { fileStamp, type World } from "#observe/world.ts";
+import { modelStamp, modelWaitFile } from "#observe/model-wait.ts";
+import type { World } from "#observe/world.ts";
 import { NOT_HERE } from "#stack/drift.ts";
 import type { GpuPlan } from "#stack/gpu.ts";
 import type { ServicePlan, StackPlan } from "#stack/plan.ts";
@@ -64,7 +65,7 @@ export async function registerStack(
       context,
       dependsOn: [...(partsOf(service) ?? []), ...needs],
       make,
-      modelStamp: service.model ? fileStamp(service.model.path) : "",
+      modelStamp: service.model ? modelStamp(service.model.path, modelWaitFile(plan.places, service.name)) : "",
     });
     if (reason !== undefined && reason !== NOT_HERE) {
       const then = service.external ? "up asks it again" : "up puts it right";

@@ -1,5 +1,5 @@
 import type * as pulumi from "@pulumi/pulumi";
-import { fileStamp } from "#observe/world.ts";
+import { fileStamp } from "#observe/model-wait.ts";
 import { OllamaModel, Ready, urnBelow } from "#providers/resources.ts";
 import type { ModelPlan } from "#stack/plan.ts";
 import { driftText } from "./drift.ts";

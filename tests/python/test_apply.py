@@ -231,6 +231,26 @@ class Faults(ApplyTest):
         self.assertEqual([name for name in os.listdir(self.dir) if name != "stack"], [])
 
 
+class Logs(ApplyTest):
+    def test_a_directory_for_logs_is_made(self):
+        logs = self.path("logs/of/mine")
+        self.run_apply(self.plan(logDirectories=[logs]), "service", "start")
+        self.assertTrue(os.path.isdir(logs))
+
+    def test_one_that_cannot_be_made(self):
+        with open(self.path("file"), "w", encoding="utf-8"):
+            pass
+        ended = self.run_apply(self.plan(logDirectories=[self.path("file/logs")]), "service", "start")
+        self.assertEqual(1, ended.returncode)
+        self.assertIn("expected to make this directory for a log, got: Not a directory", ended.stderr)
+
+    def test_one_in_which_nobody_may_write(self):
+        # Root may write anywhere but where nothing is.
+        nowhere = self.path("nowhere")
+        with self.assertRaisesRegex(host.Refused, f"web: expected a directory in which user .* can write logs, got {nowhere}"):
+            apply.see_log_directories(self.plan(logDirectories=[nowhere]))
+
+
 class Places(ApplyTest):
     def test_the_stack_is_its_owners_alone(self):
         self.run_apply(self.job("true"), "job", "start")
