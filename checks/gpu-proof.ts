@@ -28,19 +28,24 @@ export const FIX =
 
 async function useOf(
   { layers, devices }: GpuProof,
-  { log, processTree, inside }: ProbeContext,
+  { log, processTree, inside, quick }: ProbeContext,
   signal: AbortSignal,
 ): Promise<GpuUse> {
   if (layers !== undefined) {
-    const offload = judgeOffload((await log?.()) ?? [], layers);
+    const lines = (await log?.()) ?? [];
+    const offload = judgeOffload(lines, layers);
     if (offload) return offload;
     const [tree = [], processes] = await Promise.all([processTree?.(), lookAtGpuProcesses()]);
-    return judgeProcesses(tree, processes);
+    const use = judgeProcesses(tree, processes);
+    // Not every driver tells of processes (WSL); what a busy server said at its start is not in its last lines any more.
+    return quick && "unused" in use && !lines.some((line) => LOADING.test(line)) ? { unknown: NOT_SEEN } : use;
   }
   if (devices === undefined || !inside) return { unknown: "no GPU was looked for" };
   const end = await inside.run(["nvidia-smi", "--query-gpu=count", "--format=csv,noheader"], signal);
   return judgeInside(end, devices);
 }
+
+const NOT_SEEN = "its use of a GPU does not show any more";
 
 /** llama.cpp begins with this line whenever it loads a model. */
 const LOADING = /llama_model_loader: loaded meta data with/;

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { lookAtGpus } from "#observe/gpu.ts";
 import { checkout, type Checkout } from "../support/checkout.ts";
+import { noDocker } from "../support/docker.ts";
 import { engineroom, pulumi } from "../support/driver.ts";
 import { foreignersStayUntouched } from "../support/foreign.ts";
 import { freePort } from "../support/ports.ts";
@@ -77,8 +78,10 @@ describe.skipIf(look.state === "seen")(`a machine without a GPU (${none || "this
     expect(await left(stack)).toEqual([[], {}, false]);
   });
 
-  it("runs on the CPU what may do so, says so, and calls it degraded", async () => {
-    const stack = stackOf("gpu-cpu", { models, services: chat(await freePort(), false) });
+  const places = noDocker === undefined ? ["host", "container"] : ["host"];
+  it.each(places)("runs on the CPU what may do so, says so, and calls it degraded: %s", async (place) => {
+    const settings = { in: place, data: "disposable" };
+    const stack = stackOf(`gpu-${place}`, { settings, models, services: chat(await freePort(), false) });
     const { exitCode, output } = await engineroom.run(stack, "up");
     expect(exitCode, output).toBe(0);
     expect(output).toContain(`chat: runs on the CPU; it asks for GPU 0, and there is ${none}`);
@@ -89,6 +92,6 @@ describe.skipIf(look.state === "seen")(`a machine without a GPU (${none || "this
     const again = await engineroom.run(stack, "up");
     expect(again.output).toMatch(/Resources:\n +\d+ unchanged/);
     expect((await engineroom.run(stack, "destroy")).exitCode).toBe(0);
-    expect(stack.processes()).toEqual([]);
+    expect([stack.processes(), await stack.containers()]).toEqual([[], {}]);
   });
 });

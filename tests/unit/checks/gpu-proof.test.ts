@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { failed, ready } from "#checks/check.ts";
-import { FIX, judgeInside, judgeOffload, judgeProcesses, judgeUse, type GpuUse } from "#checks/gpu-proof.ts";
+import { FIX, judgeInside, judgeOffload, judgeProcesses, judgeUse, proveGpu, type GpuUse } from "#checks/gpu-proof.ts";
 
 // Recorded lines; no card was at hand. `bge` is of llama.cpp's own tests on CUDA (ggml-org/ci, 2025), with the times
 // that a server writes before each line; `commandR` of ggml-org/llama.cpp pull request 6122, two cards, 2024.
@@ -103,4 +103,27 @@ describe("a success", () => {
     ["on the CPU is none where a GPU is required", true, { unused: "on the CPU" }, failed("on the CPU", FIX)],
     ["on the CPU is degraded elsewhere", false, { unused: "on the CPU" }, { ...work, degraded: "on the CPU" }],
   ])("%s", (_what, required, use, outcome) => expect(judgeUse(work, { required }, use)).toEqual(outcome));
+});
+
+// No machine with a card: nvidia-smi is not there, or lists nothing of this process.
+describe("a llama-server that says nothing of its layers", () => {
+  const use = (quick: boolean, lines: readonly string[]) =>
+    proveGpu(
+      { status: "ready", detail: "a token" },
+      { required: true, layers: "all" },
+      { quick, log: () => Promise.resolve(lines), processTree: () => Promise.resolve([process.pid]) },
+      AbortSignal.timeout(10_000),
+    );
+  const unused = failed("it runs on the CPU: none of its processes computes on a GPU", FIX);
+
+  it.each<[string, boolean, readonly string[], unknown]>([
+    ["fails at its start", false, [], unused],
+    ["fails in a quick look that sees its start", true, bge.slice(0, 1), unused],
+    [
+      "is left in peace by one that does not",
+      true,
+      ["slot"],
+      ready("a token; its use of a GPU does not show any more"),
+    ],
+  ])("%s", async (_what, quick, lines, outcome) => expect(await use(quick, lines)).toEqual(outcome));
 });
