@@ -3,7 +3,7 @@ import { chooseServices } from "#cli/choose.ts";
 import { openSelected, selectStack } from "#cli/open.ts";
 import { stateCell } from "#cli/status-table.ts";
 import { table } from "#cli/table.ts";
-import { allReady, lookAtServices, type CheckedService } from "#operations/status.ts";
+import { allReady, disabledServices, lookAtServices, type CheckedService } from "#operations/status.ts";
 
 /** A model server under load may need long for its token. */
 const ATTEMPT_MS = 15_000;
@@ -20,7 +20,13 @@ export function define(command: Command): void {
       const chosen = services.filter((service) => full.has(service.name));
       // Who names a service wants to know about it, required or not.
       const ready = names.length > 0 ? chosen.every((service) => service.ready) : allReady(chosen);
-      process.stdout.write(json ? jsonOf(selected.stack, ready, chosen) : checkTable(chosen));
+      const off = disabledServices(opened, selected.config).map((service) => ({
+        ...service,
+        required: false,
+        detail: null,
+      }));
+      const shown = names.length > 0 ? chosen : [...chosen, ...off];
+      process.stdout.write(json ? jsonOf(selected.stack, ready, shown) : checkTable(shown));
       process.exitCode = ready ? 0 : 1;
     });
 }
