@@ -14,20 +14,23 @@ type Options = Omit<SetupOptions, "parts"> & {
   readonly lock?: ImageLock;
 };
 
+/** Images whose program's flags are looked up before it runs. */
+const LLAMA: readonly ImageName[] = ["llama-server", "llama-server-cuda"];
+
 /**
  * Sees that the engine has these images: pulls the official ones, or builds stand-ins. With all of them there it only
  * asks the engine for each. Safe to run at the same time as itself.
  */
 export async function setUpImages(options: Options, names: readonly ImageName[]): Promise<Images> {
   const images = await getImages(options, names);
-  const llama = names.includes("llama-server") ? images.references["llama-server"] : undefined;
-  if (llama !== undefined) {
+  const llama = LLAMA.filter((name) => names.includes(name)).flatMap((name) => images.references[name] ?? []);
+  if (llama.length > 0) {
     const [{ noteImageFlags }, { host }] = await Promise.all([
       import("#setup/images/llama-flags.ts"),
       requireEngine(options.env),
     ]);
     const { cacheDir } = hostPlaces(options.env, process.getuid?.() ?? 0);
-    await noteImageFlags(host, llama, join(cacheDir, "llama-flags.json"));
+    for (const reference of llama) await noteImageFlags(host, reference, join(cacheDir, "llama-flags.json"));
   }
   return images;
 }
