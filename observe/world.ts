@@ -12,7 +12,7 @@ import { hostPlaces, projectPlaces, stackPlaces, type StackPlaces } from "#stack
 import type { StackPlan } from "#stack/plan.ts";
 import type { Problem } from "#stack/problems.ts";
 import { sectionsOf, withoutValues, type StackConfig } from "#stack/sections.ts";
-import { readSources } from "#stack/sources.ts";
+import { readEnvFiles, readSources } from "#stack/sources.ts";
 import type { GpusSeen } from "./gpu.ts";
 import { observe, type Observation } from "./observe.ts";
 
@@ -43,7 +43,7 @@ export interface OpenOptions {
   readonly env: NodeJS.ProcessEnv;
 }
 
-/** Plans a stack from its configuration. Reads the sources of its builds and the list of installed tools, no more. */
+/** Plans a stack from its configuration. Reads the sources of its builds, its files of variables and the list of installed tools, no more. */
 export function openStack(options: OpenOptions): Opened | { readonly problems: readonly Problem[] } {
   const { raw, problems } = sectionsOf(options.config);
   const projectDir = realpathSync(options.projectDir);
@@ -62,6 +62,7 @@ export function openStack(options: OpenOptions): Opened | { readonly problems: r
     accountIds: `${account.uid}:${account.gid}`,
     bytesOf: (path) => statSync(path, { throwIfNoEntry: false })?.size ?? 0,
     sources,
+    envFiles: readEnvFiles(raw, projectDir),
   });
   const found = [
     ...problems,

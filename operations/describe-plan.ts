@@ -47,6 +47,7 @@ function originOf(secret: UserSecret): string {
     case "env":
       return `the variable ${secret.variable}`;
     case "file":
+    case "envFile":
       return `the file ${secret.path}`;
     case "generate":
       return `generated, ${secret.bytes} bytes`;

@@ -25,6 +25,7 @@ export function stackSecrets(plan: StackPlan, when: Promise<unknown>): ReadonlyM
 function bring(name: string, secret: UserSecret, when: Promise<unknown>): pulumi.Output<string> {
   switch (secret.from) {
     case "config":
+    case "envFile":
       return pulumi.secret(secret.value);
     case "env":
       return pulumi.secret(process.env[secret.variable] ?? "");

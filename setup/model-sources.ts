@@ -75,6 +75,7 @@ function tokenOf({ name, source }: ModelPlan, { secrets }: StackPlan, env: NodeJ
       return readText(secret.path)?.trim() || undefined;
     case "config":
     case "generate":
+    case "envFile":
     case undefined:
       throw new UserError(
         "MODEL_SOURCE",

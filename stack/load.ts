@@ -10,6 +10,7 @@ import type { Tool, ToolName, Tools } from "#setup/tools.ts";
 import { APPLICATION_USER, CONTAINER_HOME, filesDir, imageBuildPlan, networkPlan } from "./containers.ts";
 import { mmprojFile, modelSource, sourceProblems } from "./model-sources.ts";
 import { gpuEnv, gpuPlan, type GpuPlan } from "./gpu.ts";
+import type { EnvFile } from "./env-file.ts";
 import { inOrder } from "./order.ts";
 import type { HostPlaces, StackPlaces } from "./places.ts";
 import { SERVICE_USER } from "./places.ts";
@@ -25,6 +26,7 @@ import {
   type ServicePlan,
   type StackPlan,
   type StartGate,
+  type UserSecret,
 } from "./plan.ts";
 import { didYouMean, inFileOrder, shown, type Problem } from "./problems.ts";
 import { absent, resolve, type Scope } from "./references.ts";
@@ -41,7 +43,7 @@ import {
   type GpuSettings,
 } from "./schema.ts";
 import { SMALL_MODEL } from "./small-model.ts";
-import { secretsIn, type Text } from "./text.ts";
+import { hole, secretsIn, type Text } from "./text.ts";
 import { keysOf, zodProblems } from "./zod-problems.ts";
 
 /** The sections of a stack file as they stand there, secrets decrypted. */
@@ -62,6 +64,8 @@ export interface LoadContext {
   readonly bytesOf: (path: string) => number;
   /** Content of each `build` directory, by its path as the stack file has it; a string says why there is none. */
   readonly sources: ReadonlyMap<string, SourceContent | string>;
+  /** Each `envFile`, by its path as the stack file has it. */
+  readonly envFiles: ReadonlyMap<string, EnvFile>;
 }
 
 export interface SourceContent {
@@ -116,7 +120,16 @@ export function loadStack(raw: RawStack, context: LoadContext): Loaded {
       models: [...world.models.values()],
       imageBuilds: distinct(images),
       ...(stack.services.some((service) => service.in === "container") && { network }),
-      secrets: Object.fromEntries([...secrets].flatMap(([name, secret]) => (secret ? [[name, secret]] : []))),
+      secrets: {
+        ...Object.fromEntries([...secrets].flatMap(([name, secret]) => (secret ? [[name, secret]] : []))),
+        ...Object.fromEntries(
+          drafts
+            .filter(({ settings }) => settings.enabled)
+            .flatMap((draft) =>
+              Object.entries(envFileSecrets(draft, context)).map(([name, secret]) => [envSecret(draft, name), secret]),
+            ),
+        ),
+      },
       builds: distinct(stack.services.flatMap((service) => service.build ?? [])),
     },
   };
@@ -349,10 +362,11 @@ function planServices(
       const place = contextOf(contexts, name).in;
       const seenFrom = place === "container" ? outputs.container : outputs.host;
       const scope = { ...world, self: name, outputs: seenFrom, disabled: new Set(disabled) };
-      return [name, resolveSettings(draft, scope, problems)];
+      return [name, withEnvFile(draft, resolveSettings(draft, scope, problems), world.context)];
     }),
   );
   for (const [name, draft] of enabled) problems.push(...placeProblems(draft, contextOf(contexts, name), world.context));
+  for (const draft of enabled.values()) problems.push(...envFileProblems(draft, world.context));
   problems.push(...portProblems([...enabled.values()], contexts));
   const { order, cycles } = inOrder(new Map([...resolved].map(([name, { needs }]) => [name, needs])));
   problems.push(...cycles.map(cycleProblem));
@@ -393,6 +407,46 @@ function planServices(
 /** No container reaches it by itself. */
 const isRelayed = (context: PlanContext | undefined): boolean =>
   context?.in === "host" || (context?.in === "external" && isLoopback(context.at.host));
+
+/** Its own variables win over those of its file. */
+function withEnvFile(draft: Draft, resolved: ResolvedDraft, context: LoadContext): ResolvedDraft {
+  const names = Object.keys(envFileSecrets(draft, context));
+  if (names.length === 0) return resolved;
+  const filed = names.map((name) => [name, [hole(`secret.${envSecret(draft, name)}`)]] as const);
+  const { settings } = resolved;
+  return { ...resolved, settings: { ...settings, env: { ...Object.fromEntries(filed), ...settings.env } } };
+}
+
+const envSecret = ({ name }: Draft, variable: string): string => `${name}.env.${variable}`;
+
+/** By variable; nothing where there is no such file. */
+function envFileSecrets(
+  { settings: { envFile } }: Draft,
+  { envFiles, places }: LoadContext,
+): Readonly<Record<string, UserSecret>> {
+  const found = envFile === undefined ? undefined : envFiles.get(envFile);
+  if (envFile === undefined || !found || !("variables" in found)) return {};
+  const path = absolute(envFile, places.projectDir);
+  return Object.fromEntries(
+    Object.entries(found.variables).map(([name, value]) => [name, { from: "envFile", path, value }]),
+  );
+}
+
+function envFileProblems({ name, settings: { envFile } }: Draft, { envFiles }: LoadContext): readonly Problem[] {
+  const found = envFile === undefined ? undefined : envFiles.get(envFile);
+  if (envFile === undefined || (found && "variables" in found)) return [];
+  const { wrong = "it was not looked at", line } = found ?? {};
+  return [
+    {
+      code: "ENV_FILE",
+      where: `services.${name}.envFile`,
+      expected: "a file with a variable a line, `KEY=value`",
+      got: `\`${envFile}\`: ${wrong}`,
+      fix:
+        line === undefined ? "correct the path; it is relative to the checkout" : `correct line ${line} of ${envFile}`,
+    },
+  ];
+}
 
 /** Notes what a service claims; a problem where another has it already. */
 function claimProblems(name: string, claims: readonly Claim[], claimed: Map<string, string>): readonly Problem[] {

@@ -264,7 +264,9 @@ export type UserSecret =
   | { readonly from: "config"; readonly value: string }
   | { readonly from: "env"; readonly variable: string; readonly required: boolean }
   | { readonly from: "file"; readonly path: string; readonly required: boolean }
-  | { readonly from: "generate"; readonly bytes: number };
+  | { readonly from: "generate"; readonly bytes: number }
+  /** A variable of a service's `envFile`. */
+  | { readonly from: "envFile"; readonly path: string; readonly value: string };
 
 export interface StackPlan {
   readonly places: StackPlaces;

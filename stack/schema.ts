@@ -89,6 +89,8 @@ export const baseSettings = {
   env: z
     .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "a variable's name: letters, digits and `_`"), scalar)
     .default({}),
+  /** File of further variables, `KEY=value` a line; `env` wins over it. Its values are treated as secrets. */
+  envFile: z.string().min(1).optional(),
   /** Where it logs. Default: `<state>/logs/<name>.log`. */
   logFile: logPath.optional(),
   /** Most memory that it may use: enforced on a container, watched on the host. Default in a container: a kind's own. */

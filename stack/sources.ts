@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, readlinkSync, realpathSync, statSync } from "node:fs";
-import { isAbsolute, join, relative } from "node:path";
+import { isAbsolute, join, relative, resolve } from "node:path";
+import { readEnv, type EnvFile } from "./env-file.ts";
 import type { LoadContext, RawStack, SourceContent } from "./load.ts";
 
 /** What is made from the source, and is no part of it; runtime/build.py leaves out the same. */
@@ -19,6 +20,22 @@ export function readSources(raw: RawStack, projectDir: string): LoadContext["sou
   const services = Object.values((raw.services ?? {}) as Record<string, { build?: unknown } | null>);
   const directories = services.flatMap((service) => (typeof service?.build === "string" ? [service.build] : []));
   return new Map([...new Set(directories)].map((directory) => [directory, readSource(directory, projectDir)]));
+}
+
+/** Looks at every `envFile` that the services name. */
+export function readEnvFiles(raw: RawStack, projectDir: string): LoadContext["envFiles"] {
+  const services = Object.values((raw.services ?? {}) as Record<string, { envFile?: unknown } | null>);
+  const files = services.flatMap((service) => (typeof service?.envFile === "string" ? [service.envFile] : []));
+  return new Map([...new Set(files)].map((file) => [file, readEnvFile(resolve(projectDir, file))]));
+}
+
+function readEnvFile(path: string): EnvFile {
+  if (!statSync(path, { throwIfNoEntry: false })?.isFile()) return { wrong: "there is no such file" };
+  try {
+    return readEnv(readFileSync(path, "utf8"));
+  } catch (error) {
+    return { wrong: `it cannot be read (${(error as NodeJS.ErrnoException).code ?? ""})` };
+  }
 }
 
 function readSource(directory: string, projectDir: string): SourceContent | string {

@@ -138,6 +138,7 @@ async function groundIn({ base, dir }: Checkout): Promise<Ground> {
   }
   mkdirSync(join(dir, "other"));
   writeFileSync(join(dir, "other", "requirements.txt"), "");
+  writeFileSync(join(dir, "app.env"), "EXTRA=1\n");
   mkdirSync(join(dir, "pages"));
   writeFileSync(join(dir, "pages", "package.json"), "{}");
   return {

@@ -85,6 +85,7 @@ const base = (service: ServiceName): Rows => ({
   enabled: to(false, ...made(service), "containers", ...followersOf[service]),
   required: to(false, `${service}-ready`),
   env: to(added({ EXTRA: "1" }), ...up(service)),
+  envFile: to("./app.env", ...up(service), `${service}-files`),
   // Only an order.
   doesNotWaitFor: to(["site"]),
   logFile: misplaced("/tmp/engineroom-fields.log"),

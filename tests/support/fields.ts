@@ -76,6 +76,7 @@ function common(service: Exclude<ServiceName, "migrate">, need: ServiceName, sig
     // It does not refer to this one.
     doesNotWaitFor: to([need]),
     env: to(added({ EXTRA: "1" }), ...own),
+    envFile: to("./app.env", ...own),
     logFile: to("/tmp/engineroom-fields.log", ...own),
     errorLog: to("/tmp/engineroom-fields.err", ...own),
     // Watched, not enforced: nothing on the host changes.
@@ -191,6 +192,7 @@ export const serviceFields = (ground: Ground): Readonly<Record<ServiceName, Rows
     // Its gate goes.
     doesNotWaitFor: to(["db"], "migrate-run"),
     env: to(added({ EXTRA: "1" }), "migrate-run"),
+    envFile: to("./app.env", "migrate-run"),
     logFile: to("/tmp/engineroom-fields.log", "migrate-run"),
     build: to(ground.otherApp, "migrate-run", "build-other"),
     cwd: to("/usr", "migrate-run"),

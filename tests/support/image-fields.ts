@@ -20,6 +20,7 @@ const common = (service: ImageService, need: ImageService): Rows => ({
   // Only an order.
   doesNotWaitFor: to([need]),
   env: to(added({ EXTRA: "1" }), ...up(service)),
+  envFile: to("./app.env", ...up(service), `${service}-files`),
   logFile: misplaced("/tmp/engineroom-fields.log"),
   errorLog: misplaced("/tmp/engineroom-fields.err"),
   pidFile: misplaced("/tmp/engineroom-fields.pid"),

@@ -66,6 +66,7 @@ export const context: LoadContext = {
     ["./pages", source("/home/me/lab/pages", "node", { hash: "b".repeat(64) })],
     ["./empty", "it has none of these files"],
   ]),
+  envFiles: new Map([["./app.env", { variables: { EXTRA: "kanarie" } }]]),
 };
 
 /** The plan of a stack that is right. */

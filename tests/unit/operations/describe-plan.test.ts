@@ -23,6 +23,7 @@ function planOf(services: Readonly<Record<string, object>>, secrets = {}): Stack
       accountIds: "1000:1000",
       bytesOf: () => 0,
       sources: new Map(),
+      envFiles: new Map(),
     },
   );
   if ("problems" in loaded) throw new Error(JSON.stringify(loaded.problems));

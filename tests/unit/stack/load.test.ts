@@ -11,7 +11,7 @@ const withKey = (extra: Record<string, unknown>): RawStack => ({ services: { web
 const KINDS =
   "postgres, redis, llama-server, ollama, nginx, web, frontend, celery-worker, celery-beat, dramatiq-worker, rq-worker, worker, job, process, object-store, mqtt, prometheus, grafana, loki, alloy, container";
 const WEB_KEYS =
-  "kind, in, enabled, required, needs, doesNotWaitFor, env, logFile, memory, cpus, containerName, errorLog, restart, ready, " +
+  "kind, in, enabled, required, needs, doesNotWaitFor, env, envFile, logFile, memory, cpus, containerName, errorLog, restart, ready, " +
   "stopSignal, stopGrace, pidFile, port, gpu, build, image, runAs, readOnly, capabilities, cwd, command, dev, health";
 const SERVICE_NAME =
   "a name of at most 31 lower-case letters, digits and hyphens, a letter first, and not `self`, `secret` or `relay`";
