@@ -62,8 +62,10 @@ async function use(choice: ModelChoice, { stack, config }: Selected, plan: Stack
   const file = join(projectDir, name);
   const text = readFileSync(file, "utf8");
   const changed = withModelChoice(text, choice);
-  if (plan.models.length === 0 || changed === text) {
-    const why = plan.models.length === 0 ? "it declares no models" : `it is set to \`models use ${choice}\` already`;
+  const pulled = pulledModels(plan);
+  const hasNone = plan.models.length === 0 && pulled.length === 0;
+  if (hasNone || changed === text) {
+    const why = hasNone ? "it declares no models" : `it is set to \`models use ${choice}\` already`;
     report(`${name}: nothing to change, ${why}`);
     return;
   }
@@ -76,6 +78,8 @@ async function use(choice: ModelChoice, { stack, config }: Selected, plan: Stack
     );
     if (choice === "small" && mmproj) report(`${model}: without its projector, so it takes text and refuses images`);
   }
+  for (const model of pulled)
+    report(`${model}: ${choice === "small" ? `${SMALL_MODEL.file} in place of it` : "pulled"}`);
   await confirm(`This is written to ${name}; what runs is left as it is.`, yes);
   writeFileAtomic(realpathSync(file), changed, statSync(file).mode & 0o777);
   report(`${name} is written. ./engineroom${stack === "local" ? "" : ` --stack ${stack}`} up applies it`);
@@ -83,12 +87,18 @@ async function use(choice: ModelChoice, { stack, config }: Selected, plan: Stack
 
 /** As the stack file has them. */
 function declaredModels({ values }: StackConfig) {
-  const models = values["engineroom:models"] as Readonly<Record<string, unknown>>;
+  const models = (values["engineroom:models"] ?? {}) as Readonly<Record<string, unknown>>;
   return Object.entries(models).map(([name, settings]) => {
     const model = modelSettings.parse(settings);
     return { name, file: model.file, mmproj: mmprojFile(model) };
   });
 }
+
+/** Those that a server pulls by their name, or would. */
+const pulledModels = ({ services }: StackPlan): readonly string[] =>
+  services
+    .flatMap(({ serves = [] }) => serves)
+    .flatMap(({ name, file }) => (file === undefined || file.standsInFor === name ? [name] : []));
 
 /** The lines that differ, as `diff` shows them: there is one place. */
 function lineDiff(before: string, after: string): string {

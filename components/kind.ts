@@ -31,6 +31,8 @@ export interface PlanContext {
   /** Where its images come from; undefined where set-up made none. */
   readonly imageSource: ImageSource | undefined;
   readonly models: ReadonlyMap<string, ModelPlan>;
+  /** Stands in for every model, also for one that a server would pull. */
+  readonly smallModel?: ModelPlan;
   /** Host: the build of the service's `build` directory. */
   readonly build?: BuildPlan;
   /** Real path of its `build` directory. */

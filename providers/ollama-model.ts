@@ -42,6 +42,8 @@ async function provide(inputs: OllamaModelInputs, olds?: Outs): Promise<Outs> {
     const { cacheFile, stamp } = inputs;
     await proveFile({ ...model.file, cacheFile, stamp, progressUrn: server.progressUrn });
   }
+  // What stood in for it has its name, by which it would count as there.
+  if (olds?.model.file && !model.file) await removeModel(inputs.url, model.name, AbortSignal.timeout(REMOVE_MS));
   using interrupt = watchInterrupt();
   const known = isSame(olds?.model, model) ? olds?.digest : undefined;
   const onStep = spoken(server.progressUrn);

@@ -60,7 +60,8 @@ function bringModels(
         },
         url: check.url,
         model: { ...model, ...(file && { file: fileOf(file) }) },
-        kept: plan.dataKept,
+        // What stands in for a model that is pulled bears its name, by which that one would count as there.
+        kept: plan.dataKept && file?.standsInFor !== model.name,
         cacheFile: `${context.host.cacheDir}/model-hashes.json`,
         stamp: file ? fileStamp(file.path) : "",
         drift: driftText(drift),

@@ -302,8 +302,9 @@ function modelPlan(
   name: string,
   model: z.output<typeof modelSettings> = { file: "", missing: "fail", stable: 0, waitTimeout: 0 },
   settings: z.output<typeof stackSettings> | undefined,
-  { host, places, bytesOf }: LoadContext,
+  context: LoadContext,
 ): ModelPlan {
+  const { host, places, bytesOf } = context;
   const cached = join(host.cacheDir, "models");
   const directory = settings?.modelsDir ? absolute(settings.modelsDir, places.projectDir) : cached;
   const path = absolute(model.file, directory);
@@ -312,11 +313,8 @@ function modelPlan(
     stableSeconds: model.stable / 1000,
     waitSeconds: model.waitTimeout / 1000,
   };
-  if (settings?.models === "small") {
-    const small = join(cached, SMALL_MODEL.file);
-    // A projector of another model would not fit.
-    return { name, path: small, standsInFor: path, bytes: bytesOf(small), sha256: SMALL_MODEL.sha256, ...waits };
-  }
+  // A projector of another model would not fit.
+  if (settings?.models === "small") return { ...smallModel(context), name, standsInFor: path, ...waits };
   const projector = mmprojFile(model);
   const mmproj = projector && absolute(projector, directory);
   const source = modelSource(model, path, mmproj);
@@ -328,6 +326,19 @@ function modelPlan(
     ...(mmproj && { mmproj }),
     ...waits,
     ...(source && { source }),
+  };
+}
+
+function smallModel({ host, bytesOf }: LoadContext): ModelPlan {
+  const path = join(host.cacheDir, "models", SMALL_MODEL.file);
+  return {
+    name: "small",
+    path,
+    bytes: bytesOf(path),
+    sha256: SMALL_MODEL.sha256,
+    missing: "fail",
+    stableSeconds: 0,
+    waitSeconds: 0,
   };
 }
 
@@ -554,6 +565,7 @@ function planContext(
     tool: (tool) => toolOf(tool, context.tools),
     imageSource: context.images?.source,
     models,
+    ...(settings.models === "small" && { smallModel: smallModel(context) }),
     ...(source && { source: source.kind, directory: source.path }),
     ...(source && onHost && buildOf(source, own.dev === true, host.cacheDir)),
     uses: [],

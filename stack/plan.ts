@@ -114,7 +114,7 @@ export interface ModelDownload {
 export interface ModelPlan {
   readonly name: string;
   readonly path: string;
-  /** The declared file, in whose place the small model is used. */
+  /** The declared file, or the name of the model to pull, in whose place the small model is used. */
   readonly standsInFor?: string;
   /** 0 while there is no file. */
   readonly bytes: number;

@@ -76,7 +76,10 @@ function plan(settings: Omit<Settings, "env">, context: PlanContext): KindPlan |
 }
 
 function servedModel(model: Settings["models"][number], index: number, context: PlanContext): ServedModel | Problem {
-  if (typeof model === "string") return { name: tagged(model) };
+  if (typeof model === "string") {
+    const name = tagged(model);
+    return { name, ...(context.smallModel && { file: { ...context.smallModel, name, standsInFor: name } }) };
+  }
   const { from, name = from, ...words } = model;
   const file = context.models.get(from);
   const where = `services.${context.name}.models.${index}.from`;

@@ -227,3 +227,12 @@ it("two applications in directories of the same name are two builds", async () =
   const names = [...both.values()].filter(({ name }) => name.startsWith("build-")).map(({ name }) => name);
   expect(new Set(names).size).toBe(2);
 });
+
+it.each([
+  ["kept as it is declared", "declared", true],
+  ["taken away where the small one has its name", "small", false],
+])("a model that is pulled is %s, of data that is kept", async (_what, models, kept) => {
+  const services = { llm: { kind: "ollama", models: ["gemma2:2b"] } };
+  const made = await register(worldOf({ settings: { models }, services }, plain));
+  expect(made.get("llm-model-gemma2:2b")?.inputs["kept"]).toBe(kept);
+});

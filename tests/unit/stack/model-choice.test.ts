@@ -81,6 +81,13 @@ describe("models: small", () => {
       },
     ]));
 
+  it("takes the name of one that would be pulled, too", () => {
+    const llm = { kind: "ollama", models: ["gemma2:2b"] };
+    expect(serviceOf({ settings: { models: "small" }, services: { llm } }, "llm").serves).toEqual([
+      { name: "gemma2:2b", file: expect.objectContaining({ path: file, standsInFor: "gemma2:2b" }) as unknown },
+    ]);
+  });
+
   it("leaves flags and names as they are", () => {
     const argv = (raw: object) => serviceOf(raw, "chat").argv;
     const [, , , ...declared] = argv({ models, services: { chat: services.chat } });
