@@ -7,10 +7,11 @@ import { compose, composeMany } from "./probes/compose.ts";
 import { handover } from "./probes/handover.ts";
 import { memory } from "./probes/memory.ts";
 import { preview } from "./probes/preview.ts";
+import { stream } from "./probes/stream.ts";
 import { warmUp } from "./probes/warm-up.ts";
 import { jsonReport, textReport, type ProbeReport } from "./report.ts";
 
-const probes: readonly Probe[] = [warmUp, handover, preview, memory, compose, composeMany];
+const probes: readonly Probe[] = [warmUp, handover, preview, memory, stream, compose, composeMany];
 
 const USAGE = `npm run bench -- [--only NAME]... [--runs N] [--json]
 Measures this working tree, in places of its own; needs what ./engineroom setup makes.

@@ -1,15 +1,15 @@
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { checkout, type Checkout } from "../support/checkout.ts";
 import { engineroom, preparedPulumi, pulumiCommand } from "../support/driver.ts";
-import { engine, logOf } from "../support/engine.ts";
 import { foreignersStayUntouched } from "../support/foreign.ts";
 import { programsIn } from "../support/light.ts";
 import { localChain, type Chain } from "../support/local-chain.ts";
 import { watchProcesses, type Process } from "../support/processes.ts";
 import { describeCases, runtimes } from "../support/runtimes.ts";
 import { testStack, type Sections, type TestStack } from "../support/test-stack.ts";
+import { filesThatHold, toldByEngine } from "../support/told.ts";
 
 // Does not prove: that an application keeps its own secret out of its own log.
 
@@ -160,50 +160,11 @@ describeCases(cases, "a password that needs quoting everywhere, in: $runtime", (
   });
 });
 
-/** What the engine shows to everybody who may ask it: settings, images and how they were made, logs. */
-async function toldByEngine(stack: TestStack): Promise<readonly string[]> {
-  const containers = Object.values(await stack.containers());
-  const names = containers.map(({ Name }) => Name.slice(1));
-  const images = [...new Set(containers.map(({ Image }) => Image))];
-  const { networks, volumes } = await stack.holdings();
-  const paths = [
-    ...names.map((name) => `/containers/${name}/json`),
-    ...images.flatMap((image) => [`/images/${image}/json`, `/images/${image}/history`]),
-    ...networks.map((name) => `/networks/${name}`),
-    ...volumes.map((name) => `/volumes/${name}`),
-  ];
-  const told = await Promise.all(paths.map(async (path) => JSON.stringify(await engine({ path }))));
-  return [...told, ...(await Promise.all(names.map(logOf)))];
-}
-
 const describeHolder =
   (word: string) =>
   ({ argv, env }: Process): string =>
     `${argv}: ${env.flatMap((variable) => (shows(variable, word) ? [variable.split("=")[0]] : [])).join(", ")}`;
 
-/** Files of the test that hold the secret in any form, by their place in the state directory's stacks. */
-function filesThatShow(base: string, word: string): readonly string[] {
-  return filesBelow(base)
-    .filter((path) => holds(contentOf(path), word))
-    .map((path) => relative(base, path).replace(/^state\/[^/]+\//, ""))
-    .sort();
-}
-
-/** Without what links lead to: the machine's cache, which no stack writes to. */
-function filesBelow(directory: string): readonly string[] {
-  return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
-    const path = join(directory, entry.name);
-    return entry.isDirectory() ? filesBelow(path) : entry.isFile() ? [path] : [];
-  });
-}
-
-const holds = (content: Buffer, word: string): boolean => forms(word).some((form) => content.includes(form));
-
-/** Postgres takes files of its own away at any time. */
-function contentOf(path: string): Buffer {
-  try {
-    return readFileSync(path);
-  } catch {
-    return Buffer.alloc(0);
-  }
-}
+/** Files of the test that hold the secret in any form. */
+const filesThatShow = (base: string, word: string): readonly string[] =>
+  filesThatHold(base, (content) => forms(word).some((form) => content.includes(form)));

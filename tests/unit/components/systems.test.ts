@@ -11,11 +11,14 @@ function loaded(system: string): Loaded {
   if ("problems" in file) throw new Error(JSON.stringify(file.problems));
   const { raw } = sectionsOf(file.config);
   const directories = Object.values(raw.services as Record<string, { readonly build?: string }>);
-  const sources = new Map(
-    directories.flatMap(({ build }) => (build ? [[build, source(build, "python")] as const] : [])),
-  );
+  const sources = new Map(directories.flatMap(({ build }) => (build ? [[build, sourceOf(build)] as const] : [])));
   return loadStack(raw, { ...context, sources });
 }
+
+const sourceOf = (build: string) =>
+  build.endsWith("mistudio/frontend")
+    ? source(build, "node")
+    : source(build, "python", { requirements: "c".repeat(64) });
 
 /** One line a service: where it is, what it needs and what it runs. */
 function rowsOf(system: string): readonly string[] {
@@ -45,5 +48,21 @@ describe("chat-o-llama", () => {
     expect(rowsOf("chat-o-llama")).toEqual([
       "ollama:11434 10 s: external",
       "app:3113 30 s after ollama: python app.py",
+    ]));
+});
+
+describe("mistudio", () => {
+  it("is this stack", () =>
+    expect(rowsOf("mistudio")).toEqual([
+      "relay:3000 30 s: nginx -p  -c nginx.conf -e stderr -g daemon off;",
+      "mistudio-postgres:5432 60 s: sh start.sh",
+      "mistudio-redis:6379 60 s: valkey-server redis.conf",
+      "mistudio-ollama:11434 300 s: ollama serve",
+      "mistudio-nginx:80 30 s after relay: nginx -p  -c nginx.conf -e stderr -g daemon off;",
+      "migrations 600 s after mistudio-postgres: alembic upgrade head",
+      "celery-worker 60 s after migrations, mistudio-postgres, mistudio-redis: celery -A src.core.celery_app worker -n celery-worker@test -P prefork -c 2 -l INFO",
+      "celery-beat 60 s after celery-worker, mistudio-postgres, mistudio-redis: celery -A src.core.celery_app beat -s celerybeat-schedule --pidfile beat.pid --max-interval 1 -l INFO",
+      "backend:8000 60 s after celery-worker, migrations, mistudio-postgres, mistudio-redis: uvicorn src.main:app --host 127.0.0.1 --port 8000 --reload",
+      "frontend:3000 60 s after backend: npm run dev -- --host 127.0.0.1 --port 3000 --strictPort",
     ]));
 });

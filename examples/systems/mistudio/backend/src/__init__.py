@@ -1,0 +1,1 @@
+"""A small stand-in for miStudio's API, worker and scheduler."""
