@@ -203,7 +203,10 @@ export const serviceFields = (ground: Ground): Readonly<Record<ServiceName, Rows
     ...common("api", "site", "INT"),
     port: to(ground.ports[1], ...up("api"), ...followersOf.api),
     build: to(ground.otherApp, ...up("api"), "build-other"),
-    dev: to(true, ...up("api"), "environment-examples/apps/api"),
+    dev: {
+      ...to(true, ...up("api"), "environment-examples/apps/api"),
+      planOnly: "root's checkout is shut to the account that would run there",
+    },
     cwd: to("/usr", ...up("api")),
     command: to(["uvicorn", "app.main:app", "--port=${self.port}"], ...up("api")),
     health: to("/api/health", "api-ready"),
