@@ -49,7 +49,7 @@ export function findDrift(plan: StackPlan, seen: Observation, planHashes: Readon
     services: new Map(reasons),
     builds: new Map(
       [...plan.builds, ...plan.imageBuilds]
-        .filter((build) => !seen.builds.has(build.key))
+        .filter((build) => !seen.builds.has(build.key) && !("reference" in build && isNewer(build, plan, seen)))
         .map((build) => [build.key, absence(usersOf(build, plan), seen.services)]),
     ),
     models: new Map(
@@ -60,6 +60,16 @@ export function findDrift(plan: StackPlan, seen: Observation, planHashes: Readon
     ),
     ...engineDrift(plan, seen),
   };
+}
+
+/** A container stands on another content of it: this one is a change and no loss, and that one is still in use. */
+function isNewer(build: StackPlan["imageBuilds"][number], plan: StackPlan, { engine, services }: Observation): boolean {
+  if (engine.state !== "running") return false;
+  const ids = new Set(usersOf(build, plan).map(({ name }) => services.get(name)?.container?.id));
+  const [repository = ""] = build.reference.split(":");
+  return engine.containers.some(
+    ({ id, image }) => ids.has(id) && image !== build.reference && image.startsWith(`${repository}:`),
+  );
 }
 
 const usersOf = ({ key }: { readonly key: string }, { services }: StackPlan): readonly ServicePlan[] =>

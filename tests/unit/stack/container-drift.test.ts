@@ -187,6 +187,12 @@ describe("what the containers share", () => {
       ...NOTHING,
       builds: Object.fromEntries(plan.imageBuilds.map(({ key }) => [key, "it is gone"])),
     }));
+
+  it("an image of another content than that of the container is new, and not gone", () => {
+    const image = (plan.imageBuilds[0]?.reference ?? "").replace(/:\w+$/, ":000000000000");
+    const running = { id: container("api").id, name: "test-api", image, labels: {}, ports: [] };
+    expect(driftOf({ engine: { ...ENGINE, containers: [running] }, builds: [] })).toEqual(NOTHING);
+  });
 });
 
 it("on a first up all of it is new, and nothing is gone", () => {
