@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { basename, join } from "node:path";
 import pg from "pg";
@@ -317,6 +317,28 @@ describeWithDocker("the system KITTY", () => {
     expect(await query()).toEqual(ANSWER);
     expect([await isOpen("llamacpp-q4", old), await isOpen("llamacpp-q4")]).toEqual([false, true]);
     expect((await check())["llamacpp-q4"]?.detail).toContain(`:${portOf(kitty, "llamacpp-q4")} `);
+  });
+
+  it("goes on beside an application that does not start, and takes it when it is mended (K17)", async () => {
+    const source = join(clone.dir, "examples/systems/kitty/app");
+    const own = join(clone.dir, "own-safety");
+    cpSync(source, own, { recursive: true });
+    const main = join(own, "kitty", "main.py");
+    const sound = readFileSync(main, "utf8");
+    writeFileSync(main, `raise RuntimeError("no such printer")\n${sound}`);
+    const before = await stack.running();
+    kitty = withService(kitty, "safety", { build: "./own-safety" });
+    stack.write(kitty);
+    const ended = await run("up");
+    expect(ended.exitCode, ended.output).toBe(1);
+    expect(ended.output).toMatch(/safety: its program ended soon after each of \d starts/);
+    expect(ended.output).toContain("RuntimeError: no such printer");
+    const others = ({ safety: _, ...rest }: Readonly<Record<string, string>>) => rest;
+    expect(others(await stack.running())).toEqual(others(before));
+    writeFileSync(main, sound);
+    await up();
+    expect(others(await stack.running())).toEqual(others(before));
+    expect(await (await fetch(at("safety", "/health"))).json()).toMatchObject({ status: "healthy" });
   });
 
   it("refuses a projector that is none; where vision is optional the others go on (K10)", async () => {
