@@ -1,4 +1,6 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { askRedis } from "#checks/redis.ts";
 import { checkout, type Checkout } from "../support/checkout.ts";
@@ -13,7 +15,8 @@ import { listeners, passwordFile, testStack, type Ended, type TestStack } from "
 import { until } from "../support/until.ts";
 
 // Pulumi.chainlens.yaml as it stands but for its ports, by the "Works when" list of the system as far as up, preview
-// and destroy go: C1 to C4, C9 and C20 by destroy, C11, C12, C17. Does not prove: start, stop, monitor, --deep.
+// and destroy go: C1 to C4, the first row of C6, C9 and C20 by destroy, C11, C12, C17. Does not prove: start, stop,
+// --deep, and what the monitor says of what breaks.
 
 foreignersStayUntouched();
 
@@ -34,6 +37,16 @@ const at = (port: number, path: string): string => `http://127.0.0.1:${port}${pa
 const ofWorker = (stack: TestStack): readonly Process[] =>
   stack.processes().filter(({ env }) => env.includes("ENGINEROOM_SERVICE=worker"));
 
+/** Where the account of the services may make a directory. */
+const RECORDS = join(tmpdir(), `chainlens-${process.pid}`);
+afterAll(() => rmSync(RECORDS, { recursive: true, force: true }));
+
+/** The file's own monitor, which would write where a user's does. */
+function monitor(): object {
+  const { env } = systemSections("chainlens", {}, {}).services["monitor"] ?? {};
+  return { monitor: { env: { ...(env as object), LOG_DIR: RECORDS } } };
+}
+
 // One for all, so that the environments of the applications are built once.
 let clone: Checkout;
 beforeAll(() => {
@@ -49,7 +62,7 @@ describe("what it is", () => {
     systemSections(
       "chainlens",
       { data: "disposable" },
-      { ...Object.fromEntries(Object.entries(ports).map(([name, port]) => [name, { port }])), ...more },
+      { ...Object.fromEntries(Object.entries(ports).map(([name, port]) => [name, { port }])), ...monitor(), ...more },
     );
 
   beforeAll(async () => {
@@ -63,7 +76,14 @@ describe("what it is", () => {
   it("C1: comes up, with one worker that has the system's own command line", async () => {
     expect(up.exitCode, up.output).toBe(0);
     for (const port of [ports.frontend, ports.backend]) expect(up.output).toContain(at(port, ""));
-    expect(Object.keys(await stack.pids()).sort()).toEqual(["backend", "frontend", "redis", "supabase", "worker"]);
+    expect(Object.keys(await stack.pids()).sort()).toEqual([
+      "backend",
+      "frontend",
+      "monitor",
+      "redis",
+      "supabase",
+      "worker",
+    ]);
     const processes = ofWorker(stack);
     expect(processes.map(({ argv }) => argv).join("\n")).toContain(
       "--processes 1 --threads 1 run_agent_background --verbose",
@@ -120,6 +140,22 @@ describe("what it is", () => {
     expect(await stack.running()).toEqual(before);
   });
 
+  it("C6: the monitor has written a row that says what runs, and a line", async () => {
+    const [header = "", ...rows] = readFileSync(join(RECORDS, "metrics.log"), "utf8").trim().split("\n");
+    expect(header).toBe(
+      "timestamp,frontend_status,backend_status,worker_status,redis_status,frontend_mem_mb,backend_mem_mb,worker_mem_mb,redis_mem_mb,dramatiq_processes",
+    );
+    const [time, ...cells] = (rows[0] ?? "").split(",");
+    expect(time).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$/);
+    expect(cells.slice(0, 4)).toEqual(["healthy", "healthy", "healthy", "healthy"]);
+    expect(cells.slice(4, 8).map((cell) => Number(cell) > 1)).toEqual([true, true, true, true]);
+    expect(Number(cells[8])).toBe(ofWorker(stack).length);
+    const { monitor } = await stack.pids();
+    const lines = readFileSync(join(RECORDS, "monitoring.log"), "utf8").trim().split("\n");
+    expect(lines[0]).toMatch(new RegExp(` STATUS monitor started, PID ${monitor?.pid ?? 0}$`));
+    expect(lines[1]).toMatch(/ INFO all healthy, [23] Dramatiq processes$/);
+  });
+
   it("C12: the key is in no output, log or plain state", async () => {
     const logs = ["worker", "backend", "frontend", "supabase"].map((name) =>
       readFileSync(`${stack.places.logsDir}/${name}.log`, "utf8"),
@@ -159,6 +195,9 @@ describe("what it is", () => {
     }
     expect(stack.processes()).toEqual([]);
     for (const port of Object.values(ports)) expect(await listeners(port)).toEqual([]);
+    const lines = readFileSync(join(RECORDS, "monitoring.log"), "utf8").trim().split("\n");
+    expect(lines.at(-1)).toMatch(/ STATUS monitor stopped$/);
+    expect(lines.filter((line) => / (WARNING|ALERT) /.test(line))).toEqual([]);
   });
 });
 
@@ -191,7 +230,7 @@ describe("on a Redis and a Supabase of somebody else", () => {
     const own = systemSections(
       "chainlens",
       {},
-      { backend: { port: await freePort() }, frontend: { port: await freePort() } },
+      { backend: { port: await freePort() }, frontend: { port: await freePort() }, ...monitor() },
     );
     const external = withExternal(own, {
       redis: { port: redis.port, password: "${secret.redis}", ready: { timeout: "3s" }, ...change },
@@ -239,7 +278,7 @@ describe("on a Redis and a Supabase of somebody else", () => {
     const again = await engineroom.run(stack, "up", "--expect-no-changes");
     expect(again.exitCode, again.output).toBe(0);
     const running = await stack.running();
-    expect(Object.keys(running).sort()).toEqual(["backend", "frontend", "worker"]);
+    expect(Object.keys(running).sort()).toEqual(["backend", "frontend", "monitor", "worker"]);
 
     const stateOf = async () => {
       const { stdout } = await stack.run(["./engineroom", "--stack", stack.name, "status", "--json"]);

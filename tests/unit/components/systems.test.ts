@@ -40,6 +40,7 @@ describe("chainlens", () => {
       "worker 30 s after redis, supabase: dramatiq --processes 1 --threads 1 run_agent_background --verbose",
       "backend:8000 60 s after redis, supabase, worker: uvicorn main:app --host 127.0.0.1 --port 8000",
       "frontend:3000 90 s after backend: python server.py 127.0.0.1 3000",
+      "monitor 35 s after backend, frontend, redis, worker: python monitor.py",
     ]));
 });
 
