@@ -12,7 +12,7 @@ import type { ServiceSeen } from "#observe/observe.ts";
 import { readTail } from "#observe/records.ts";
 import { lookAround, type Opened, type World } from "#observe/world.ts";
 import { serviceHome } from "#runtime/host-plan.ts";
-import type { PlannedPort, ServicePlan } from "#stack/plan.ts";
+import { complaintsOf, type PlannedPort, type ServicePlan } from "#stack/plan.ts";
 import type { StackConfig } from "#stack/sections.ts";
 import { printable, secretsIn } from "#stack/text.ts";
 import { isReady, judgeState, type State } from "./judge-state.ts";
@@ -154,11 +154,12 @@ const isRenewed = ({ done }: ServiceSeen, { seen }: World): boolean =>
   Object.entries(done?.data ?? {}).some(([name, id]) => seen.services.get(name)?.dataId !== id);
 
 async function attempt(
-  { name, check, logFile, in: place }: ServicePlan,
+  service: ServicePlan,
   seen: ServiceSeen,
   tree: readonly number[],
   { full, attemptMs, plan, engineHost }: LookOptions & Opened,
 ): Promise<Outcome | undefined> {
+  const { name, check, in: place } = service;
   if (check === undefined || (tree.length === 0 && place !== "external")) return undefined;
   const processTree = () => Promise.resolve(tree);
   const uptime = () =>
@@ -169,7 +170,7 @@ async function attempt(
     ? insideContainer(engineHost, seen.container.id)
     : insideHost(serviceHome(plan.places, name));
   const log = async () =>
-    seen.container ? containerLog(seen.container.id, START_LINES) : readTail(logFile, START_LINES);
+    seen.container ? containerLog(seen.container.id, START_LINES) : readTail(complaintsOf(service), START_LINES);
   const context = { processTree, uptime, inside, log, quick: !full.has(name) };
   const report = await runCheck(check, { timeoutMs: 0, attemptMs }, context);
   return report.outcome;

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { dirname } from "node:path";
 import type { Tools } from "#setup/tools.ts";
 import { SERVICE_USER, type HostPlaces, type StackPlaces } from "#stack/places.ts";
-import type { PlannedFile, ReloadPlan, ServicePlan } from "#stack/plan.ts";
+import { complaintsOf, type PlannedFile, type ReloadPlan, type ServicePlan } from "#stack/plan.ts";
 import { doneFile } from "#stack/load.ts";
 import { secretsIn, type Text } from "#stack/text.ts";
 
@@ -95,7 +95,7 @@ export function hostPlan(plan: ServicePlan, services: readonly ServicePlan[], co
     directories: plan.directories,
     ...logDirectories(plan, places),
     ...(disposable.length > 0 && { disposable }),
-    ...(plan.reload && { reload: { ...plan.reload, logFile: plan.errorLog ?? plan.logFile } }),
+    ...(plan.reload && { reload: { ...plan.reload, logFile: complaintsOf(plan) } }),
     launch: {
       argv: plan.argv,
       cwd: plan.cwd,

@@ -1,5 +1,5 @@
 import type * as pulumi from "@pulumi/pulumi";
-import type { ServicePlan } from "#stack/plan.ts";
+import { complaintsOf, type ServicePlan } from "#stack/plan.ts";
 import { runPlan } from "./command.ts";
 import { planText, secretNames, serviceHome, type HostContext, type HostPlan } from "./host-plan.ts";
 import { proveService } from "./proof.ts";
@@ -35,7 +35,7 @@ export function runProcess(
     token: command.stdout,
     socket: context.places.supervisorSocket,
     home: serviceHome(context.places, plan.name),
-    logFile: plan.logFile,
+    logFile: complaintsOf(plan),
   };
   // Its token comes from the process, which waited for what they depend on.
   return proveService({ ...args, dependsOn: [] }, where, parent, componentType);

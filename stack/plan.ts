@@ -281,3 +281,7 @@ export interface StackPlan {
   /** Where at least one service is a container. */
   readonly network?: NetworkPlan;
 }
+
+/** Where a host service says what goes wrong: programs complain on standard error. */
+export const complaintsOf = ({ errorLog, logFile }: Pick<ServicePlan, "errorLog" | "logFile">): string =>
+  errorLog ?? logFile;
