@@ -5,6 +5,8 @@ import { sum, suites, type Counts } from "#operations/suites.ts";
 import { lookHere } from "#setup/docker.ts";
 import { setUpDocker } from "#setup/docker-parts.ts";
 import { pulumiEnvironment } from "#setup/environment.ts";
+import { imageNames, isStandIn } from "#setup/image-references.ts";
+import { setUpImages } from "#setup/images.ts";
 import { modelFiles } from "#setup/models.ts";
 import { setUp, setUpModel } from "#setup/setup.ts";
 import { hostParts } from "#setup/tools.ts";
@@ -36,7 +38,7 @@ export function define(command: Command): void {
         tools,
         env,
       });
-      const noDocker = real ? await prepareContainers(options) : undefined;
+      const noDocker = real ? await prepareContainers(options, noOllama) : undefined;
       if (noDocker !== undefined) report(`container tests are skipped: ${noDocker}`);
       const testEnv = { ...env, ...toolEnv, [NO_DOCKER]: noDocker, [NO_OLLAMA]: noOllama };
       const context = { projectDir, cacheDir: host.cacheDir, tools, model, env: testEnv, report };
@@ -74,14 +76,22 @@ async function prepareOllama(options: Parameters<typeof setUpDocker>[0]): Promis
   }
 }
 
+/** All that can be made here: any test may start any kind. The stand-in of ollama takes the same build as Ollama. */
+const testedImages = (noOllama: string | undefined) =>
+  imageNames.filter(isStandIn).filter((name) => name !== "ollama" || noOllama === undefined);
+
 /**
  * Gets what container tests need. Where root can install an engine no reason keeps them from running.
  *
  * @returns why they cannot run here.
  */
-async function prepareContainers(options: Parameters<typeof setUpDocker>[0]): Promise<string | undefined> {
+async function prepareContainers(
+  options: Parameters<typeof setUpDocker>[0],
+  noOllama: string | undefined,
+): Promise<string | undefined> {
   try {
     await setUpDocker(options);
+    await setUpImages(options, testedImages(noOllama));
     return undefined;
   } catch (error) {
     const { asRoot, debianLike } = lookHere();

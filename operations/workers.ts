@@ -82,7 +82,7 @@ async function auditBroker({ service, check, containers }: Broker, scene: Scene)
   );
   const programs = programsOf(held.connections, scene).map((program) => {
     const consumer = consumerOf(program, scene);
-    const kind = declared.find(({ name }) => consumer.owner === "own" && name === consumer.service)?.kind;
+    const kind = declared.find(({ name }) => consumer.owner !== "foreign" && name === consumer.service)?.kind;
     return { program, consumer, declared: kind === undefined ? undefined : frameworkOfKind(kind) };
   });
   const hidden = {
