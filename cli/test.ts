@@ -5,7 +5,7 @@ import { sum, suites, type Counts } from "#operations/suites.ts";
 import { lookHere } from "#setup/docker.ts";
 import { setUpDocker } from "#setup/docker-parts.ts";
 import { pulumiEnvironment } from "#setup/environment.ts";
-import { imageNames, isStandIn } from "#setup/image-references.ts";
+import { imagesToTest } from "#setup/image-references.ts";
 import { setUpImages } from "#setup/images.ts";
 import { modelFiles } from "#setup/models.ts";
 import { setUp, setUpModel } from "#setup/setup.ts";
@@ -76,10 +76,6 @@ async function prepareOllama(options: Parameters<typeof setUpDocker>[0]): Promis
   }
 }
 
-/** All that can be made here: any test may start any kind. The stand-in of ollama takes the same build as Ollama. */
-const testedImages = (noOllama: string | undefined) =>
-  imageNames.filter(isStandIn).filter((name) => name !== "ollama" || noOllama === undefined);
-
 /**
  * Gets what container tests need. Where root can install an engine no reason keeps them from running.
  *
@@ -91,7 +87,8 @@ async function prepareContainers(
 ): Promise<string | undefined> {
   try {
     await setUpDocker(options);
-    await setUpImages(options, testedImages(noOllama));
+    // Any test may start any kind.
+    await setUpImages(options, imagesToTest(noOllama));
     return undefined;
   } catch (error) {
     const { asRoot, debianLike } = lookHere();

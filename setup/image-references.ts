@@ -17,6 +17,14 @@ export type StandInName = Exclude<ImageName, (typeof officialImages)[number]>;
 
 export const isStandIn = (name: ImageName): name is StandInName => !officialImages.some((other) => other === name);
 
+/**
+ * Those that every machine can have.
+ *
+ * @param noOllama why Ollama cannot be built here, if so: its stand-in takes the same build.
+ */
+export const imagesToTest = (noOllama: string | undefined): readonly StandInName[] =>
+  imageNames.filter(isStandIn).filter((name) => name !== "ollama" || noOllama === undefined);
+
 /** `registry`: the official ones, by tag and digest; `packages`: stand-ins that set-up builds (docs/images.md). */
 export type ImageSource = "registry" | "packages";
 

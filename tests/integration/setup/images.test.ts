@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { askEngine, followEngine } from "#setup/docker-api.ts";
-import { imageNames, isStandIn, readImages, type ImageName, type Images } from "#setup/image-references.ts";
+import { imagesToTest, readImages, type ImageName, type Images } from "#setup/image-references.ts";
 import { setUpImages } from "#setup/images.ts";
 import { removeOldStandIns } from "#setup/images/build.ts";
 import { inspectImage } from "#setup/images/engine.ts";
@@ -18,8 +18,7 @@ import { Places, projectDir } from "./support.ts";
 // The contracts of docs/images.md, on the images that this machine uses: official ones or stand-ins.
 const { cacheDir } = hostPlaces(process.env, process.getuid?.() ?? 0);
 const options = { install: true, projectDir, env: process.env, report: (line: string) => console.error(line) };
-// Those that every machine can have. The stand-in of ollama takes the same build as Ollama itself.
-const wanted = imageNames.filter(isStandIn).filter((name) => name !== "ollama" || noOllama === undefined);
+const wanted = imagesToTest(noOllama);
 let images: Images;
 
 describeWithDocker("images", () => {
